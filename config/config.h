@@ -1,0 +1,232 @@
+/*
+ * config: the settings as plain structs.
+ *
+ * config_load() reads a libconfig file into an immutable snapshot: unknown keys, wrong types, values
+ * out of range, references to nothing and contradictions are problems with file and line, all of
+ * them in one go. config/table.c has one line per setting: name, type, default, range, reloadable,
+ * help; config/README.md's tables are made from it (mllpctl settings).
+ * Files that settings name are not opened here, except where secrets' modes are checked (secret.h).
+ *
+ * Paths: a relative path starts at `directory` (given on the command line; default: where the
+ * configuration file is). Here they are absolute already.
+ * Ownership: everything belongs to the struct config. Threads: read-only once loaded.
+ * Times are milliseconds (_ms) or seconds (_s); sizes are bytes.
+ */
+#ifndef MLLPGW_CONFIG_CONFIG_H
+#define MLLPGW_CONFIG_CONFIG_H
+
+#include "config/problems.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A list of strings that knows whether it was written at all: absent and [] mean different things
+ * for peers' addresses and certificates (semantics, Admission). */
+struct config_strings {
+    char **items;
+    size_t count;
+    bool present;
+};
+
+enum config_log_format { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
+enum config_log_level { CONFIG_LOG_DEBUG, CONFIG_LOG_INFO, CONFIG_LOG_WARNING, CONFIG_LOG_ERROR };
+
+struct config_gateway {
+    struct place place;
+    char *name;             /* shows in logs, metrics, acknowledgment nothing */
+    char *state_directory;  /* spool, lock, control socket */
+    char *control_socket;   /* default: state_directory/control.sock */
+    char *control_group;    /* may read status; NULL: own group */
+    char *operator_group;   /* may replay, discard, see bodies; NULL: root only */
+    char *user, *group;     /* to become after binding; NULL: stay */
+    int workers;            /* 0: one for each core */
+    enum config_log_format log_format;
+    enum config_log_level log_level;
+    int64_t maximum_buffered_bytes; /* frames in flight, whole process */
+    int64_t drain_deadline_ms;
+    int64_t dns_refresh_s, dns_keep_s;
+};
+
+enum config_spool_type { CONFIG_SPOOL_SQLITE, CONFIG_SPOOL_MEMORY };
+
+struct config_spool {
+    struct place place;
+    enum config_spool_type type;
+    char *path;     /* default: state_directory/spool.db */
+    char *key_file; /* required for sqlite */
+    int64_t maximum_bytes;
+    int64_t retain_s;                /* accepted messages are kept so long */
+    int64_t retransmission_window_s; /* records of safe messages */
+    int group_rows;                  /* most rows in one commit */
+    int group_wait_us;               /* longest wait for a group to fill */
+};
+
+struct config_admin {
+    struct place place;
+    char *address; /* "127.0.0.1:8080"; NULL: no admin HTTP server */
+};
+
+enum config_client_certificate {
+    CONFIG_CLIENT_CERTIFICATE_REQUIRED,
+    CONFIG_CLIENT_CERTIFICATE_OPTIONAL,
+    CONFIG_CLIENT_CERTIFICATE_OFF
+};
+enum config_tls_profile { CONFIG_TLS_BCP195, CONFIG_TLS_TLS13, CONFIG_TLS_NIST_800_52R2 };
+
+struct config_tls {
+    struct place place;
+    char *name;
+    char *certificate, *key; /* PEM; certificate: leaf first, then intermediates */
+    char *client_ca;         /* PEM bundle of roots; NULL only when client_certificate is off */
+    char *crl;               /* PEM or DER bundle; NULL: none */
+    bool crl_required;       /* every CA in a client's chain needs a current CRL */
+    enum config_client_certificate client_certificate;
+    enum config_tls_profile profile;
+};
+
+struct config_peer {
+    struct place place;
+    char *name;
+    struct config_strings addresses;    /* "10.0.0.0/24", "2001:db8::1", "lab.example" (DNS) */
+    struct config_strings certificates; /* "dns:…" "email:…" "uri:…" "cn:…" "sha256:…" "spki:…" */
+    char *ca;     /* PEM: the root that this peer's certificate must chain to; NULL: any of the listener's */
+    char *tunnel; /* NULL; reserved: tunnels come later */
+    struct config_strings facilities; /* "STM" (MSH-4.1) or "LAB^STM" (MSH-3.1^MSH-4.1) */
+    int maximum_connections;
+    int messages_per_second; /* 0: no limit */
+    int64_t maximum_message_bytes; /* 0: the listener's */
+};
+
+enum config_acknowledge { CONFIG_ACKNOWLEDGE_STORED, CONFIG_ACKNOWLEDGE_DELIVERED };
+enum config_acknowledgment { /* same order as enum ack_mode */
+    CONFIG_ACKNOWLEDGMENT_MESSAGE,
+    CONFIG_ACKNOWLEDGMENT_ORIGINAL,
+    CONFIG_ACKNOWLEDGMENT_ENHANCED
+};
+enum config_application_acknowledgment { CONFIG_APPLICATION_GATEWAY, CONFIG_APPLICATION_STORE };
+enum config_on_refusal { CONFIG_ON_REFUSAL_NACK, CONFIG_ON_REFUSAL_CLOSE };
+enum config_on_unavailable {
+    CONFIG_ON_UNAVAILABLE_WAIT,
+    CONFIG_ON_UNAVAILABLE_NACK,
+    CONFIG_ON_UNAVAILABLE_CLOSE
+};
+enum config_abandoned { CONFIG_ABANDONED_NACK, CONFIG_ABANDONED_SILENT, CONFIG_ABANDONED_CLOSE };
+
+struct config_listener {
+    struct place place;
+    char *name;
+    char *address; /* "0.0.0.0:2575", "[::]:2575" */
+    char *tls;     /* name of a tls; NULL: plain */
+    struct config_strings peers;
+    struct config_strings proxy_from; /* CIDRs from which a PROXY header is mandatory */
+    enum config_acknowledge acknowledge;
+    enum config_acknowledgment acknowledgment;
+    enum config_application_acknowledgment application_acknowledgment;
+    enum config_on_refusal on_refusal;
+    enum config_on_unavailable on_unavailable;
+    enum config_abandoned abandoned_frame;
+    bool lenient_end, control_id_required;
+    bool commit_blocks;    /* MLLP Release 2 */
+    bool sequence_numbers; /* MSH-13 / MSA-4 */
+    char *application, *facility; /* own names in MSH-3/4; NULL: the sender's MSH-5/6 */
+    int64_t answer_deadline_ms;
+    int maximum_connections, maximum_connections_per_address;
+    int64_t maximum_frame_bytes;
+    int64_t maximum_junk_bytes; /* per connection between two frames; 0: no limit */
+    int64_t handshake_timeout_ms, frame_timeout_ms, idle_timeout_ms, write_timeout_ms;
+    int keepalive_idle_s, keepalive_interval_s, keepalive_count; /* keepalive_idle_s 0: off */
+    int64_t tcp_user_timeout_ms;
+};
+
+enum config_store_type { CONFIG_STORE_DIRECTORY, CONFIG_STORE_HTTP };
+enum config_batch { CONFIG_BATCH_SPLIT, CONFIG_BATCH_WHOLE };
+enum config_verdict { CONFIG_VERDICT_ACCEPTED, CONFIG_VERDICT_REFUSED, CONFIG_VERDICT_RETRY,
+                      CONFIG_VERDICT_OPERATOR };
+
+struct config_status_verdict {
+    int status; /* HTTP 200..599 */
+    enum config_verdict verdict;
+};
+
+struct config_store {
+    struct place place;
+    char *name;
+    enum config_store_type type;
+    enum config_batch batch;
+    /* directory */
+    char *path;
+    /* http */
+    char *url;
+    char *content_type;
+    struct config_strings headers; /* "Name: value" */
+    char *username, *password_file; /* Basic */
+    char *bearer_file;
+    char *certificate, *key; /* mutual TLS */
+    char *ca;                /* PEM bundle; NULL: the system's */
+    char *pin;               /* "sha256//base64" as libcurl writes it */
+    char *proxy, *proxy_username, *proxy_password_file;
+    char *oauth2_token_url, *oauth2_client_id, *oauth2_client_secret_file, *oauth2_scope,
+        *oauth2_audience;
+    int64_t connect_timeout_ms, attempt_timeout_ms;
+    int maximum_connections; /* to the store's host */
+    int64_t maximum_answer_bytes;
+    struct config_status_verdict *verdicts;
+    size_t verdict_count;
+};
+
+enum config_order { CONFIG_ORDER_ROUTE, CONFIG_ORDER_PEER, CONFIG_ORDER_FACILITY,
+                    CONFIG_ORDER_NONE };
+enum config_dead_letter { CONFIG_DEAD_LETTER_CONTINUE, CONFIG_DEAD_LETTER_STOP };
+
+struct config_route {
+    struct place place;
+    char *name;
+    char *from; /* a listener */
+    char *to;   /* a store */
+    enum config_order order;
+    enum config_dead_letter dead_letter;
+    int maximum_attempts; /* 0: no cap */
+    int64_t retry_minimum_ms, retry_maximum_ms;
+    int64_t operator_retry_ms; /* slow retry while the fault is the operator's (401, 403, 404 …) */
+    int parallel;              /* most in flight over all lanes of the route */
+};
+
+struct config {
+    char *file;
+    char *directory;
+    struct config_gateway gateway;
+    struct config_spool spool;
+    struct config_admin admin;
+    struct config_tls *tls;
+    size_t tls_count;
+    struct config_peer *peers;
+    size_t peer_count;
+    struct config_listener *listeners;
+    size_t listener_count;
+    struct config_store *stores;
+    size_t store_count;
+    struct config_route *routes;
+    size_t route_count;
+    void *memory; /* private: everything above lives in it */
+};
+
+/* NULL when there is an error among the problems. directory may be NULL. */
+struct config *config_load(const char *file, const char *directory, struct problems *problems);
+void config_free(struct config **config);
+
+/* By name; NULL when there is none. */
+const struct config_tls *config_find_tls(const struct config *config, const char *name);
+const struct config_peer *config_find_peer(const struct config *config, const char *name);
+const struct config_listener *config_find_listener(const struct config *config, const char *name);
+const struct config_store *config_find_store(const struct config *config, const char *name);
+const struct config_route *config_find_route(const struct config *config, const char *name);
+
+/* Settings that differ and cannot be changed while running, as errors in problems (place = the
+ * new file's); returns how many. Every reloadable difference is counted in *ret_changed. */
+size_t config_diff(const struct config *running, const struct config *wanted,
+                   struct problems *problems, size_t *ret_changed);
+
+/* For mllpctl settings and config/README.md: one line a setting, section by section. */
+void config_print_settings(FILE *out);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * message: one received frame's content on its way, immutable, reference-counted.
+ *
+ * Ownership: whoever holds a reference may read it on any thread; the last release frees it.
+ * body is the sender's bytes, never changed. Names (peer, listener) are copies.
+ * stable_id = the first 16 bytes of the keyed digest of peer, MSH-10 and bytes (semantics, Answers):
+ * the same for a sender's repeat; it names the object at the store.
+ */
+#ifndef MLLPGW_SPOOL_MESSAGE_H
+#define MLLPGW_SPOOL_MESSAGE_H
+
+#include "base/span.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MESSAGE_STABLE_ID_BYTES 16
+
+struct message {
+    atomic_int references; /* private */
+    char *peer, *listener; /* names from the configuration */
+    struct span control_id;   /* MSH-10 (batch: BHS-11/FHS-11 or the first MSH-10); into body */
+    struct span message_type; /* MSH-9, into body */
+    struct span facility;     /* MSH-4.1, into body */
+    struct span body;
+    bool batch; /* FHS/BHS envelope or several MSH */
+    int64_t received_wall_ms;
+    uint64_t connection; /* where an application acknowledgment made later belongs; 0: nowhere */
+    uint8_t digest[32];  /* keyed digest of peer, MSH-10 and bytes; zeros until the spool made it */
+};
+
+/* Takes body (malloc'd, freed with the message) and copies the names; the spans are empty.
+ * NULL when memory is out: body then stays the caller's. */
+struct message *message_new(const char *peer, const char *listener, char *body, size_t length);
+struct message *message_reference(struct message *message);
+void message_release(struct message **message);
+
+#endif

@@ -1,0 +1,180 @@
+/*
+ * spool: where ingress and route meet. One thread owns the backend and commits in groups.
+ *
+ * Life of a put (semantics: Answers, Retransmission):
+ *   worker --put--> [digest known and safe: answered from the record]
+ *                   [a copy is under way: waits for that outcome]
+ *                   stored:    row(s) + record in the group's transaction, COMMIT, answer STORED
+ *                   delivered: a transient entry, never on disk, through the same lane; answered by
+ *                              the verdict; an accepted one leaves a record
+ * Entries go to the sink (route) in lane order; at most LANE_WINDOW entries and LANE_WINDOW_BYTES of
+ * a lane are out at any time, further ones wait on disk and follow as entries are settled.
+ *
+ * Threads: spool_put() and spool_settle() from any; answers and entries arrive through the
+ * mailboxes given. spool_call() runs a function on the spool's thread.
+ */
+#ifndef MLLPGW_SPOOL_SPOOL_H
+#define MLLPGW_SPOOL_SPOOL_H
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/metrics.h"
+#include "base/reason.h"
+#include "loop/mailbox.h"
+#include "spool/backend.h"
+
+struct spool;
+
+struct spool_settings {
+    int group_rows;    /* most puts in one commit */
+    int group_wait_us; /* longest wait for a group to fill; 0: take what is there */
+};
+
+struct spool_statistics { /* gauges and counters, also as metrics */
+    struct spool_totals totals;
+    bool full;   /* puts are answered UNAVAILABLE (REASON_SPOOL_FULL) */
+    bool failed; /* the last commit failed (disk error): puts are UNAVAILABLE until one works */
+};
+
+/* Takes over the backend. Starts its thread. NULL with a sentence. */
+struct spool *spool_new(struct spool_backend *backend, const struct spool_settings *settings,
+                        const struct clock *clock, struct metrics *metrics);
+/* Commits what is queued, ends the thread, closes the backend. Everyone who might call has ended. */
+void spool_free(struct spool **spool);
+
+/* ---- ingress's side ---- */
+
+enum spool_outcome {
+    SPOOL_SAFE,        /* committed (stored) or accepted by the store (delivered) */
+    SPOOL_REFUSED,     /* delivered: the store refused for ever: verdict says how */
+    SPOOL_UNAVAILABLE, /* what another try would cure: reason says why (full, disk, store) */
+    SPOOL_UNKNOWN,     /* delivered: cancelled at the deadline; outcome unknown */
+};
+
+struct spool_target {
+    const char *route; /* copied by spool_put */
+    const char *lane;  /* "ROUTE/KEY" */
+};
+
+/* Made by ingress with spool_put_new(), handed over by spool_put(), comes back by on_answer on the
+ * thread of reply_to; freed by ingress with spool_put_free(). */
+struct spool_put {
+    struct mail mail; /* private */
+    /* asked */
+    struct mailbox *reply_to;
+    void (*on_answer)(struct spool_put *put);
+    void *context;       /* the worker; outlives the put */
+    uint64_t connection; /* looked up when the answer comes; a miss is harmless */
+    uint64_t exchange;
+    struct message *message; /* one reference */
+    bool delivered;          /* acknowledge = "delivered" */
+    bool wait;               /* delivered: keep trying until the deadline (on_unavailable = wait);
+                                else the first retryable verdict is the answer */
+    int64_t deadline_ms;     /* delivered: monotonic */
+    bool sequence_set;       /* commit this sequence number with the message */
+    char *sequence_key;      /* owned */
+    long sequence_last;
+    /* answered */
+    enum spool_outcome outcome;
+    enum reason reason;
+    bool repeated;          /* answered from the record, or together with a copy under way */
+    struct verdict verdict; /* delivered: owned by the put; its answer too */
+    /* private */
+    struct spool_target *targets;
+    size_t target_count;
+    struct list_node node;
+    struct list_node waiters;
+};
+
+/* Copies the targets; takes over one reference of message. NULL when memory is out. */
+struct spool_put *spool_put_new(struct message *message, const struct spool_target *targets,
+                                size_t count);
+void spool_put_free(struct spool_put **put);
+/* Computes the digest (on the caller's thread) and hands over. */
+void spool_put(struct spool *spool, struct spool_put *put);
+
+/* Sequence number last committed for key (blocking is fine only in tests): asked through a call. */
+
+/* ---- route's side ---- */
+
+/* A leased entry. The sink owns it until it hands it back with spool_settle(). */
+struct spool_entry {
+    struct mail mail;      /* private */
+    struct list_node node; /* the holder's own use */
+    uint64_t id;           /* ascending within a lane (transient ones too) */
+    const char *route, *lane; /* the entry's own copies */
+    struct message *message;  /* one reference */
+    bool transient;           /* delivered mode */
+    bool wait;                /* transient: retry until deadline_ms */
+    int64_t deadline_ms;      /* transient: monotonic; 0 for stored ones */
+    int64_t due_wall_ms;      /* stored: not before */
+    int attempts, counted_attempts;
+    bool resumes_lane; /* a replayed head of a stopped lane: goes to the front, the lane goes on */
+    /* filled in for spool_settle() */
+    struct verdict verdict; /* owned by the entry from settle on */
+    int64_t retry_due_wall_ms;
+    bool keep; /* RETRY/OPERATOR: the sink goes on holding the entry (written down, not given back) */
+    bool stop_lane;
+    bool released; /* handed back without a verdict (route removed, shutdown) */
+};
+
+struct spool_sink {
+    struct mailbox *mailbox;
+    void (*on_entry)(void *context, struct spool_entry *entry);
+    /* A stopped lane goes on (its dead head was discarded). */
+    void (*on_lane_resumed)(void *context, const char *lane);
+    /* Give back every entry of this route that isn't in flight, and those in flight when they end;
+     * nothing more comes until spool_route_open(). */
+    void (*on_route_revoked)(void *context, const char *route);
+    void *context;
+};
+
+void spool_set_sink(struct spool *spool, const struct spool_sink *sink);
+/* Entries of this route may flow now (start, reload). */
+void spool_route_open(struct spool *spool, const char *route);
+void spool_route_close(struct spool *spool, const char *route);
+/* Hands back the entry with its verdict; with keep the entry stays the sink's and only what
+ * it says is copied and written down. */
+void spool_settle(struct spool *spool, struct spool_entry *entry);
+
+/* An application acknowledgment made from the verdict (application_acknowledgment = "store"). */
+struct spool_notice {
+    struct mail mail;
+    uint64_t connection;
+    struct message *message;
+    struct verdict verdict;
+    struct list_node node;
+};
+/* Called on the spool's thread for each final verdict of a stored message that came over a
+ * connection of this run; the callee posts it to the right worker. NULL: nobody wants them. */
+void spool_set_notice(struct spool *spool,
+                      void (*on_notice)(void *context, struct spool_notice *notice), void *context);
+void spool_notice_free(struct spool_notice **notice);
+
+/* ---- everyone else ---- */
+
+/* Runs call on the spool's thread, between groups, in a transaction of its own; then done on the
+ * thread of reply_to. */
+struct spool_call {
+    struct mail mail; /* private */
+    void (*call)(struct spool_call *call, struct spool *spool, struct spool_backend *backend);
+    void (*done)(struct spool_call *call);
+    struct mailbox *reply_to;
+    void *context;
+    int result;
+};
+void spool_call(struct spool *spool, struct spool_call *call);
+
+/* Operator's acts that touch leased entries and stopped lanes: inside a spool_call only. The same
+ * as the backend's, and the sink learns what it must. */
+__attribute__((warn_unused_result)) int spool_replay(struct spool *spool, uint64_t id,
+                                                     bool out_of_order, uint64_t *ret_id);
+__attribute__((warn_unused_result)) int spool_discard(struct spool *spool, uint64_t id);
+/* Asks the sink to give the route's entries back first; done later: the call's done comes when the
+ * rows have moved (ret in context->result). */
+void spool_move(struct spool *spool, struct spool_call *call, const char *from, const char *to);
+
+void spool_statistics(struct spool *spool, struct spool_statistics *ret_statistics); /* any thread */
+void spool_configure(struct spool *spool, const struct spool_backend_settings *settings);
+
+#endif
