@@ -28,42 +28,49 @@ struct list_node {
 };
 
 /* Makes a head empty, or a node alone. */
-static inline void list_init(struct list_node *list) {
+static inline void list_init(struct list_node *list)
+{
     list->next = list;
     list->prev = list;
 }
 
 /* True for an empty head, and for a node that is on no list. */
-static inline bool list_empty(const struct list_node *list) {
+static inline bool list_empty(const struct list_node *list)
+{
     return list->next == list;
 }
 
 /* Puts a node that is on no list between two neighbours. */
 static inline void list_insert_between(struct list_node *prev, struct list_node *next,
-                                       struct list_node *node) {
+                                       struct list_node *node)
+{
     node->prev = prev;
     node->next = next;
     prev->next = node;
     next->prev = node;
 }
 
-static inline void list_append(struct list_node *list, struct list_node *node) {
+static inline void list_append(struct list_node *list, struct list_node *node)
+{
     list_insert_between(list->prev, list, node);
 }
 
-static inline void list_prepend(struct list_node *list, struct list_node *node) {
+static inline void list_prepend(struct list_node *list, struct list_node *node)
+{
     list_insert_between(list, list->next, node);
 }
 
 /* Takes the node off its list and leaves it alone, so that removing it again does no harm. */
-static inline void list_remove(struct list_node *node) {
+static inline void list_remove(struct list_node *node)
+{
     node->prev->next = node->next;
     node->next->prev = node->prev;
     list_init(node);
 }
 
 /* Removes and returns the first node; NULL when the list is empty. */
-static inline struct list_node *list_pop_front(struct list_node *list) {
+static inline struct list_node *list_pop_front(struct list_node *list)
+{
     struct list_node *node = list->next;
 
     if (node == list)

@@ -13,7 +13,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int run_file(const char *path, off_t size) {
+static int run_file(const char *path, off_t size)
+{
     FILE *file = fopen(path, "rb");
     /* Exactly as large as the input, so that ASan sees a read past its end. */
     uint8_t *data = malloc(size > 0 ? (size_t)size : 1);
@@ -31,7 +32,8 @@ static int run_file(const char *path, off_t size) {
     return 1;
 }
 
-static int run_path(const char *path) {
+static int run_path(const char *path)
+{
     struct stat status;
     struct dirent *entry = NULL;
     DIR *folder = NULL;
@@ -60,7 +62,8 @@ static int run_path(const char *path) {
     return count;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     uint8_t nothing = 0;
     int count = 0;
 

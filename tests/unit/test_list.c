@@ -13,11 +13,13 @@ struct item {
     struct list_node in_list;
 };
 
-static int value_of(const struct list_node *node) {
+static int value_of(const struct list_node *node)
+{
     return LIST_ENTRY(node, struct item, in_list)->value;
 }
 
-static void empty_list(void **state) {
+static void empty_list(void **state)
+{
     struct list_node list;
 
     (void)state;
@@ -26,7 +28,8 @@ static void empty_list(void **state) {
     assert_null(list_pop_front(&list));
 }
 
-static void append_and_prepend_keep_order(void **state) {
+static void append_and_prepend_keep_order(void **state)
+{
     struct item items[] = {{.value = 1}, {.value = 2}, {.value = 3}};
     struct list_node list;
     int expected = 1;
@@ -47,7 +50,8 @@ static void append_and_prepend_keep_order(void **state) {
     assert_true(list_empty(&list));
 }
 
-static void remove_leaves_node_alone(void **state) {
+static void remove_leaves_node_alone(void **state)
+{
     struct item items[] = {{.value = 1}, {.value = 2}, {.value = 3}};
     struct list_node list;
 
@@ -64,7 +68,8 @@ static void remove_leaves_node_alone(void **state) {
     assert_ptr_equal(list.prev, &items[1].in_list);
 }
 
-static void removing_while_walking(void **state) {
+static void removing_while_walking(void **state)
+{
     struct item items[4] = {{.value = 0}, {.value = 1}, {.value = 2}, {.value = 3}};
     struct list_node list;
     int seen = 0;
@@ -84,7 +89,8 @@ static void removing_while_walking(void **state) {
     assert_true(list_empty(&list));
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(empty_list),
         cmocka_unit_test(append_and_prepend_keep_order),
