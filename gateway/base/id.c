@@ -25,8 +25,8 @@ static void id_choose_start(void)
     /* Only seen where a sandbox forbids the call: time and process differ between starts too. */
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    id_start = ((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec) ^
-               ((uint64_t)getpid() << 24);
+    id_start =
+        ((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec) ^ ((uint64_t)getpid() << 24);
 }
 
 static void id_write_half(char *out, uint64_t value)

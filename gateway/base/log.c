@@ -10,12 +10,12 @@
 #include <unistd.h>
 
 #define LOG_LINE_BYTES 8192
-#define LOG_TAIL_BYTES 64         /* kept free for truncated=1, suppressed=N and the line's end */
-#define LOG_VALUE_BYTES 512       /* of one value, before escaping */
-#define LOG_CONTROL_ID_BYTES 64   /* semantics: "escaped, at most 64 bytes" */
+#define LOG_TAIL_BYTES 64       /* kept free for truncated=1, suppressed=N and the line's end */
+#define LOG_VALUE_BYTES 512     /* of one value, before escaping */
+#define LOG_CONTROL_ID_BYTES 64 /* semantics: "escaped, at most 64 bytes" */
 #define LOG_BURST 20
 #define LOG_REFILL_MS 1000
-#define LOG_LIMITED_EVENTS 256    /* event names; what comes later shares the last entry */
+#define LOG_LIMITED_EVENTS 256 /* event names; what comes later shares the last entry */
 
 static atomic_int log_minimum = LOG_LEVEL_INFO;
 static atomic_int log_chosen_format = LOG_FORMAT_TEXT;
@@ -79,7 +79,8 @@ struct log_line {
     char text[LOG_LINE_BYTES];
     size_t length;
     bool json;
-    bool full; /* something did not fit into the part that is now being written */
+    bool full;      /* something did not fit into the part that is now being written */
+    bool truncated; /* a field was left out or cut */
 };
 
 static void log_put(struct log_line *line, size_t limit, const char *text, size_t length)
@@ -92,9 +93,8 @@ static void log_put(struct log_line *line, size_t limit, const char *text, size_
     line->length += length;
 }
 
-__attribute__((format(printf, 3, 4))) static void log_put_format(struct log_line *line,
-                                                                 size_t limit, const char *format,
-                                                                 ...)
+__attribute__((format(printf, 3, 4))) static void
+log_put_format(struct log_line *line, size_t limit, const char *format, ...)
 {
     char text[160];
     va_list arguments;
@@ -168,10 +168,12 @@ static void log_put_text(struct log_line *line, size_t limit, const struct log_f
     log_put_value(line, limit, value);
     if (field->text.length > most && control_id)
         log_put_integer(line, limit, "control_id_bytes", (int64_t)field->text.length);
+    else if (field->text.length > most)
+        line->truncated = true;
 }
 
-/* A field is there whole or not at all, so that JSON stays JSON. False when it did not fit. */
-static bool log_put_field(struct log_line *line, const struct log_field *field)
+/* A field is there whole or not at all, so that JSON stays JSON. */
+static void log_put_field(struct log_line *line, const struct log_field *field)
 {
     size_t limit = LOG_LINE_BYTES - LOG_TAIL_BYTES;
     size_t before = line->length;
@@ -181,10 +183,10 @@ static bool log_put_field(struct log_line *line, const struct log_field *field)
     else
         log_put_text(line, limit, field);
     if (!line->full)
-        return true;
+        return;
     line->length = before;
     line->full = false;
-    return false;
+    line->truncated = true;
 }
 
 static void log_put_head(struct log_line *line, enum log_level level, const char *event)
@@ -204,9 +206,9 @@ static void log_put_head(struct log_line *line, enum log_level level, const char
     log_put_value(line, LOG_LINE_BYTES, span_of_string(event));
 }
 
-static void log_put_tail(struct log_line *line, bool truncated, int64_t suppressed)
+static void log_put_tail(struct log_line *line, int64_t suppressed)
 {
-    if (truncated)
+    if (line->truncated)
         log_put_integer(line, LOG_LINE_BYTES, "truncated", 1);
     if (suppressed > 0)
         log_put_integer(line, LOG_LINE_BYTES, "suppressed", suppressed);
@@ -226,12 +228,12 @@ void log_event(enum log_level level, const char *event, const struct log_field *
     struct log_line line;
     line.length = 0;
     line.full = false;
+    line.truncated = false;
     line.json = atomic_load_explicit(&log_chosen_format, memory_order_relaxed) == LOG_FORMAT_JSON;
     log_put_head(&line, level, event);
-    bool truncated = false;
     for (size_t i = 0; i < count; i++)
-        truncated |= !log_put_field(&line, &fields[i]);
-    log_put_tail(&line, truncated, suppressed);
+        log_put_field(&line, &fields[i]);
+    log_put_tail(&line, suppressed);
 
     /* One write: lines of threads don't mix. There is nowhere to tell that it failed. */
     ssize_t written =

@@ -234,8 +234,8 @@ void metrics_add_collector(struct metrics *metrics, void (*collect)(void *contex
         return;
 
     pthread_mutex_lock(&metrics->lock);
-    struct metrics_collector *grown = realloc(
-        metrics->collectors, (metrics->collector_count + 1) * sizeof *metrics->collectors);
+    struct metrics_collector *grown =
+        realloc(metrics->collectors, (metrics->collector_count + 1) * sizeof *metrics->collectors);
     if (grown != NULL) {
         grown[metrics->collector_count++] = (struct metrics_collector){collect, context};
         metrics->collectors = grown;

@@ -17,6 +17,7 @@ enum reason {
     REASON_CERTIFICATE_NOT_LISTED,
     REASON_CERTIFICATE_INVALID, /* chain, validity, key usage, revoked: the handshake says which */
     REASON_CERTIFICATE_WRONG_CA,
+    REASON_PEER_AMBIGUOUS, /* two peers could be meant: nobody is let in */
     REASON_FACILITY_NOT_LISTED,
     REASON_TUNNEL_DOWN,
     REASON_TUNNEL_UNKNOWN,

@@ -47,9 +47,9 @@ const char *ack_error_words(int code); /* table 0357's own words */
 enum ack_mode { ACK_MODE_MESSAGE, ACK_MODE_ORIGINAL, ACK_MODE_ENHANCED };
 
 struct ack_plan {
-    bool accept;      /* an accept acknowledgment (CA/CE/CR) is due */
-    bool application; /* an application acknowledgment (AA/AE/AR) is due */
-    bool silent_failure; /* the outcome is negative and nothing may be sent: close instead */
+    bool accept;            /* an accept acknowledgment (CA/CE/CR) is due */
+    bool application;       /* an application acknowledgment (AA/AE/AR) is due */
+    bool silent_failure;    /* the outcome is negative and nothing may be sent: close instead */
     bool unknown_condition; /* MSH-15 or MSH-16 outside table 0155 (counted as AL) */
     enum ack_code accept_code, application_code;
 };
@@ -71,17 +71,17 @@ struct ack_error_detail {
 
 struct ack_parameters {
     enum ack_code code;
-    const struct msh *original;     /* may have empty fields; never NULL */
-    struct span control_id_override; /* batches: BHS-11/FHS-11 for MSA-2; data NULL: MSH-10 */
-    const char *control_id;         /* MSH-10 of the answer, at most 20 characters */
-    int64_t wall_ms;                /* MSH-7 */
-    int zone_minutes;               /* offset of local time from UTC */
-    const char *application;        /* own MSH-3, NULL: the original's MSH-5 */
-    const char *facility;           /* own MSH-4, NULL: the original's MSH-6 */
+    const struct msh *original;           /* may have empty fields; never NULL */
+    struct span control_id_override;      /* batches: BHS-11/FHS-11 for MSA-2; data NULL: MSH-10 */
+    const char *control_id;               /* MSH-10 of the answer, at most 20 characters */
+    int64_t wall_ms;                      /* MSH-7 */
+    int zone_minutes;                     /* offset of local time from UTC */
+    const char *application;              /* own MSH-3, NULL: the original's MSH-5 */
+    const char *facility;                 /* own MSH-4, NULL: the original's MSH-6 */
     const struct ack_error_detail *error; /* NULL: none */
-    struct span raw_errors;         /* ERR segments to append as they are (from a record); may be empty */
+    struct span raw_errors; /* ERR segments to append as they are (from a record); may be empty */
     bool has_sequence;
-    long sequence;                  /* MSA-4 */
+    long sequence; /* MSA-4 */
 };
 
 /* Appends the message (no framing), segments ended by CR. ERR only from 2.5 on (an empty or
@@ -94,8 +94,8 @@ void ack_synthetic_header(struct msh *ret_msh);
 
 /* What another system answered. */
 struct ack_reply {
-    enum ack_code code;      /* MSA-1 */
-    struct span control_id;  /* MSA-2, the bytes between the delimiters */
+    enum ack_code code;         /* MSA-1 */
+    struct span control_id;     /* MSA-2, the bytes between the delimiters */
     struct span error_location; /* ERR-2 of the first ERR (or ERR-1 before 2.5) */
     int error_code;             /* ERR-3.1 of the first ERR; 0 when none or not a number */
     struct span errors;         /* all ERR segments as they came (contiguous), ends included */

@@ -46,7 +46,7 @@ enum mllp_event {
     MLLP_EMPTY,      /* a frame without content */
     MLLP_COMMIT_ACK, /* Release 2 commit block */
     MLLP_COMMIT_NAK,
-    MLLP_JUNK,      /* bytes outside frames were skipped: see junk_bytes, padding_bytes. One event for
+    MLLP_JUNK, /* bytes outside frames were skipped: see junk_bytes, padding_bytes. One event for
                        each run, or each piece of a run when it is cut by feeds */
     MLLP_TOO_LARGE, /* mllp_decoder_content() is what came so far, just the limit */
 };

@@ -20,24 +20,25 @@
 
 enum msh_problem {
     MSH_OK,
-    MSH_NOT_HL7,           /* does not start with MSH (XML, JSON, UTF-16, EBCDIC, lower case ...) */
-    MSH_NO_DELIMITERS,     /* ends before MSH-2 is complete */
-    MSH_BAD_SEPARATOR,     /* MSH-1 is a control character, alphanumeric or space */
-    MSH_BAD_ENCODING,      /* MSH-2 empty, or its characters repeat or equal MSH-1 */
-    MSH_NO_MESSAGE_TYPE,   /* MSH-9.1 empty or the header ends before it */
-    MSH_NUL_IN_CONTROL_ID, /* cannot be echoed safely to every peer */
+    MSH_NOT_HL7,       /* does not start with MSH (XML, JSON, UTF-16, EBCDIC, lower case ...) */
+    MSH_NO_DELIMITERS, /* ends before MSH-2 is complete */
+    MSH_BAD_SEPARATOR, /* MSH-1 is a control character, alphanumeric or space */
+    MSH_BAD_ENCODING,  /* MSH-2 empty, over 5 characters, alphanumeric, or its characters repeat */
+    MSH_NO_MESSAGE_TYPE,     /* MSH-9.1 empty or the header ends before it */
+    MSH_NUL_IN_CONTROL_ID,   /* NUL, VT or FS: cannot be echoed safely to every peer */
     MSH_CONTROL_ID_TOO_LONG, /* over MSH_CONTROL_ID_MAXIMUM */
 };
 
-#define MSH_CONTROL_ID_MAXIMUM 1024 /* bytes that an acknowledgment is ready to echo (199 is the standard's) */
+#define MSH_CONTROL_ID_MAXIMUM                                                                     \
+    1024 /* bytes that an acknowledgment is ready to echo (199 is the standard's) */
 
 enum msh_condition { /* table 0155 */
-    MSH_CONDITION_EMPTY,
-    MSH_CONDITION_AL,
-    MSH_CONDITION_NE,
-    MSH_CONDITION_ER,
-    MSH_CONDITION_SU,
-    MSH_CONDITION_OTHER, /* counts as AL, with a warning */
+                     MSH_CONDITION_EMPTY,
+                     MSH_CONDITION_AL,
+                     MSH_CONDITION_NE,
+                     MSH_CONDITION_ER,
+                     MSH_CONDITION_SU,
+                     MSH_CONDITION_OTHER, /* counts as AL, with a warning */
 };
 
 enum msh_envelope { MSH_ENVELOPE_NONE, MSH_ENVELOPE_BATCH, MSH_ENVELOPE_FILE };
@@ -60,10 +61,22 @@ struct msh {
     struct span segment;       /* the header segment, without its end */
 };
 
-/* Reads the first segment of content. On a problem the fields up to it are filled in (enough to
- * build a negative answer where MSH-1 and MSH-2 were good); the others are empty.
- * *ret_offset, when not NULL, is where the problem lies (bytes from the start of content). */
+/* Reads the first segment of content. What can be read is filled in whatever the problem is:
+ *  NOT_HL7, NO_DELIMITERS, BAD_SEPARATOR: field is 0 and everything is empty (answer with
+ *    ack_synthetic_header(), which ack_build() does by itself then);
+ *  BAD_ENCODING: usable delimiters stand in for the sender's, fields are filled in as far as MSH-1
+ *    splits them reliably (not when MSH-2 is empty or too long: then all of them would be shifted);
+ *  the others: everything (MSH-10 is empty after MSH_CONTROL_ID_TOO_LONG, so answers stay small).
+ * MSH-2 "^~\\&" (the escape character doubled) is accepted: it is seen in the field.
+ * *ret_offset, when not NULL, is where the problem lies (bytes from the start of content); it is
+ * untouched on MSH_OK. */
 enum msh_problem msh_read(struct span content, struct msh *ret_msh, size_t *ret_offset);
+
+/* For batches: reads an FHS or BHS segment (its first bytes), whose fields 1-6 mean what MSH's do.
+ * The other fields stay empty. */
+enum msh_problem msh_read_envelope(struct span segment, struct msh *ret_msh, size_t *ret_offset);
+/* Number of bytes before the header that are tolerated (byte order mark, CR, LF, space). */
+size_t msh_lead(struct span content);
 
 /* "MSH-2 is empty or repeats a delimiter": for logs, ERR-8 and check. */
 const char *msh_problem_words(enum msh_problem problem);
