@@ -20,7 +20,6 @@ static const struct reason_text reason_texts[REASON_COUNT] = {
     [REASON_CERTIFICATE_WRONG_CA] = {"certificate-wrong-ca",
                                      "the certificate was issued by a CA that is not this peer's"},
     [REASON_PEER_AMBIGUOUS] = {"peer-ambiguous", "address and certificate fit more than one peer"},
-    [REASON_PEER_AMBIGUOUS] = {"peer-ambiguous", "two peers match and neither is the closer one"},
     [REASON_FACILITY_NOT_LISTED] = {"facility-not-listed",
                                     "the sending facility is not one of this peer's"},
     [REASON_TUNNEL_DOWN] = {"tunnel-down", "the peer's tunnel is down"},
