@@ -83,7 +83,8 @@ class Report:
         self.line(f"FAILED   {name}" + (f" – {why}" if why else ""))
 
     def skipped(self, name, why=""):
-        if self.allowed is not None and not any(fnmatch.fnmatchcase(name, a) for a in self.allowed):
+        if self.allowed is not None and not any(
+                fnmatch.fnmatchcase(name.removeprefix("tsan/"), a) for a in self.allowed):
             self.failed(name, f"skipped ({why or 'no reason given'}), which tests/README.md does not allow in CI")
             return
         self.counts["skipped"] += 1
@@ -337,10 +338,10 @@ def chosen(name, patterns):
 
 
 def targets_of(preset, jobs):
-    """What to build for a few chosen tests: just their programs; everything when one needs the daemon."""
-    if any(j.kind == "script" and j.preset == preset for j in jobs):
+    """What to build for a few chosen tests: just their programs; everything when one needs the daemon or all code."""
+    if not all(j.target for j in jobs if j.preset == preset):
         return []
-    return [j.target for j in jobs if j.preset == preset and j.target]
+    return [j.target for j in jobs if j.preset == preset]
 
 
 def main():
@@ -349,8 +350,10 @@ def main():
     report = Report(os.environ.get("CI", "").lower() in ("true", "1", "yes"))
     built = {}
     begin = time.monotonic()
-    for heading, jobs, presets in stages(options):
-        jobs = [j for j in jobs if chosen(j.name, options.only)]
+    todo = [(heading, [j for j in jobs if chosen(j.name, options.only)], presets)
+            for heading, jobs, presets in stages(options)]
+    every = [j for _, jobs, _ in todo for j in jobs]
+    for heading, jobs, presets in todo:
         if options.list:
             for job in jobs:
                 print(job.name)
@@ -359,10 +362,10 @@ def main():
             continue
         report.heading(heading)
         if options.only:
-            presets = [p for p in presets if p == "release" or any(j.preset == p for j in jobs)]
+            presets = [p for p in presets if p == "release" or any(j.preset == p for j in every)]
         for preset in presets:
             if preset not in built:
-                built[preset] = build(preset, report, targets_of(preset, jobs) if options.only else ())
+                built[preset] = build(preset, report, targets_of(preset, every) if options.only else ())
         run_jobs([j for j in jobs if built.get(j.preset, True)], report, options.jobs)
     if options.list:
         return 0
