@@ -20,9 +20,8 @@ void limits_free(struct limits **limits);
 
 /* Takes a place for a new connection from this address on this listener: REASON_NONE, or which
  * limit refused (nothing is taken then). */
-enum reason limits_enter_address(struct limits *limits, const char *listener,
-                                 int listener_maximum, const uint8_t address[16],
-                                 int address_maximum);
+enum reason limits_enter_address(struct limits *limits, const char *listener, int listener_maximum,
+                                 const uint8_t address[16], int address_maximum);
 void limits_leave_address(struct limits *limits, const char *listener, const uint8_t address[16]);
 enum reason limits_enter_peer(struct limits *limits, const char *peer, int peer_maximum);
 void limits_leave_peer(struct limits *limits, const char *peer);
@@ -39,5 +38,6 @@ int64_t limits_message_wait_ms(struct limits *limits, const char *peer, int per_
  * counted all the same: the caller pauses reading until limits_buffered_ok()). */
 bool limits_buffered_add(struct limits *limits, int64_t bytes, int64_t maximum);
 bool limits_buffered_ok(struct limits *limits, int64_t maximum);
+int64_t limits_buffered_bytes(struct limits *limits);
 
 #endif

@@ -15,7 +15,7 @@
 enum proxy_result {
     PROXY_COMPLETE,
     PROXY_NEED_MORE,
-    PROXY_LOCAL,   /* LOCAL / UNKNOWN: the proxy's own health check: no address; *ret_used is set */
+    PROXY_LOCAL, /* LOCAL / UNKNOWN: the proxy's own health check: no address; *ret_used is set */
     PROXY_INVALID,
     PROXY_MISSING, /* the bytes can't be the start of a header */
 };
