@@ -158,21 +158,23 @@ static void batch_read_envelope(struct batch_reading *reading, struct span segme
         batch->control_id = batch_control_id(segment);
 }
 
+/* Each header is read: one that can't be has a facility that can't be checked, and the batch is
+ * taken or refused as one. */
 static void batch_read_message(struct batch_reading *reading, struct span segment)
 {
     struct batch *batch = &reading->batch;
-
-    if (batch->messages++ > 0)
-        return;
     size_t start = (size_t)(segment.data - reading->content.data), within = 0;
     struct msh header;
+
     enum msh_problem problem = msh_read(segment, &header, &within);
-    if (reading->problem == MSH_OK) {
+    if (reading->problem == MSH_OK && problem != MSH_OK) {
         reading->problem = problem;
         reading->offset = start + within;
     }
-    batch->header = header;
-    batch->has_header = true;
+    if (batch->messages++ == 0) {
+        batch->header = header;
+        batch->has_header = true;
+    }
 }
 
 static void batch_read_part(struct batch_reading *reading, enum batch_part part,

@@ -24,9 +24,9 @@ struct batch {
     long declared;          /* sum of BTS-1; -1 when there is none, or one that is not a number */
 };
 
-/* Looks over the whole frame. The problem is the envelope's, or else the first MSH's (later ones:
- * batch_each() and msh_read()). An envelope without MSH is MSH_OK with messages == 0.
- * ret_offset may be NULL. */
+/* Looks over the whole frame. The problem is the envelope's, or else the first that any MSH has (a
+ * batch is taken or refused as one). An envelope without MSH is MSH_OK with messages == 0.
+ * ret_offset may be NULL; it is untouched on MSH_OK. */
 enum msh_problem batch_read(struct span content, struct batch *ret_batch, size_t *ret_offset);
 
 /* Calls each(message, index) for every message in order; stops and returns its value when not 0.

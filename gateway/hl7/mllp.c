@@ -214,8 +214,12 @@ static int mllp_step_fs(struct mllp_decoder *decoder, const char **at, const cha
         decoder->pending_fs++;
     if (*at == end)
         return 0;
-    if (**at != MLLP_CR)
-        return mllp_keep_pending(decoder, event); /* the byte itself is looked at next */
+    if (**at != MLLP_CR) {
+        int result = mllp_keep_pending(decoder, event); /* the byte itself is looked at next */
+        if (*event != MLLP_NEED_MORE)
+            (*at)++; /* every event consumes something */
+        return result;
+    }
     (*at)++;
     *event = mllp_complete(decoder);
     return 0;
