@@ -83,8 +83,10 @@ static inline struct list_node *list_pop_front(struct list_node *list)
 #define LIST_ENTRY(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 /* Walks from first to last; the body may remove node, but no other one. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): the names of the variables that it declares. */
 #define LIST_FOREACH_SAFE(node, following, list)                                                   \
     for (struct list_node *node = (list)->next, *following = node->next; node != (list);           \
          node = following, following = node->next)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #endif
