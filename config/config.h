@@ -5,7 +5,8 @@
  * out of range, references to nothing and contradictions are problems with file and line, all of
  * them in one go. config/table.c has one line per setting: name, type, default, range, reloadable,
  * help; config/README.md's tables are made from it (mllpctl settings).
- * Files that settings name are not opened here, except where secrets' modes are checked (secret.h).
+ * config_load() opens no file that a setting names, with one exception: it counts the certificates of
+ * client_ca and ca bundles that it can read. config_check_files() looks at all of them.
  *
  * Paths: a relative path starts at `directory` (given on the command line; default: where the
  * configuration file is). Here they are absolute already.
@@ -33,13 +34,13 @@ enum config_log_level { CONFIG_LOG_DEBUG, CONFIG_LOG_INFO, CONFIG_LOG_WARNING, C
 
 struct config_gateway {
     struct place place;
-    char *name;             /* shows in logs, metrics, acknowledgment nothing */
-    char *state_directory;  /* spool, lock, control socket */
-    char *control_socket;   /* default: state_directory/control.sock */
-    char *control_group;    /* may read status; NULL: own group */
-    char *operator_group;   /* may replay, discard, see bodies; NULL: root only */
-    char *user, *group;     /* to become after binding; NULL: stay */
-    int workers;            /* 0: one for each core */
+    char *name;            /* shows in logs and metrics, never in an answer */
+    char *state_directory; /* spool, lock, control socket */
+    char *control_socket;  /* default: state_directory/control.sock */
+    char *control_group;   /* may read status; NULL: own group */
+    char *operator_group;  /* may replay, discard, see bodies; NULL: root only */
+    char *user, *group;    /* to become after binding; NULL: stay */
+    int workers;           /* 0: one for each core */
     enum config_log_format log_format;
     enum config_log_level log_level;
     int64_t maximum_buffered_bytes; /* frames in flight, whole process */
@@ -87,21 +88,22 @@ struct config_tls {
 struct config_peer {
     struct place place;
     char *name;
-    struct config_strings addresses;    /* "10.0.0.0/24", "2001:db8::1", "lab.example" (DNS) */
+    struct config_strings addresses; /* "10.0.0.0/24", "2001:db8::1", "lab.example" (DNS) */
     struct config_strings certificates; /* "dns:…" "email:…" "uri:…" "cn:…" "sha256:…" "spki:…" */
-    char *ca;     /* PEM: the root that this peer's certificate must chain to; NULL: any of the listener's */
-    char *tunnel; /* NULL; reserved: tunnels come later */
+    char *
+        ca; /* PEM: the root that this peer's certificate must chain to; NULL: any of the listener's */
+    char *tunnel;                     /* NULL; reserved: tunnels come later */
     struct config_strings facilities; /* "STM" (MSH-4.1) or "LAB^STM" (MSH-3.1^MSH-4.1) */
     int maximum_connections;
-    int messages_per_second; /* 0: no limit */
+    int messages_per_second;       /* 0: no limit */
     int64_t maximum_message_bytes; /* 0: the listener's */
 };
 
 enum config_acknowledge { CONFIG_ACKNOWLEDGE_STORED, CONFIG_ACKNOWLEDGE_DELIVERED };
 enum config_acknowledgment { /* same order as enum ack_mode */
-    CONFIG_ACKNOWLEDGMENT_MESSAGE,
-    CONFIG_ACKNOWLEDGMENT_ORIGINAL,
-    CONFIG_ACKNOWLEDGMENT_ENHANCED
+                             CONFIG_ACKNOWLEDGMENT_MESSAGE,
+                             CONFIG_ACKNOWLEDGMENT_ORIGINAL,
+                             CONFIG_ACKNOWLEDGMENT_ENHANCED
 };
 enum config_application_acknowledgment { CONFIG_APPLICATION_GATEWAY, CONFIG_APPLICATION_STORE };
 enum config_on_refusal { CONFIG_ON_REFUSAL_NACK, CONFIG_ON_REFUSAL_CLOSE };
@@ -126,8 +128,8 @@ struct config_listener {
     enum config_on_unavailable on_unavailable;
     enum config_abandoned abandoned_frame;
     bool lenient_end, control_id_required;
-    bool commit_blocks;    /* MLLP Release 2 */
-    bool sequence_numbers; /* MSH-13 / MSA-4 */
+    bool commit_blocks;           /* MLLP Release 2 */
+    bool sequence_numbers;        /* MSH-13 / MSA-4 */
     char *application, *facility; /* own names in MSH-3/4; NULL: the sender's MSH-5/6 */
     int64_t answer_deadline_ms;
     int maximum_connections, maximum_connections_per_address;
@@ -140,8 +142,12 @@ struct config_listener {
 
 enum config_store_type { CONFIG_STORE_DIRECTORY, CONFIG_STORE_HTTP };
 enum config_batch { CONFIG_BATCH_SPLIT, CONFIG_BATCH_WHOLE };
-enum config_verdict { CONFIG_VERDICT_ACCEPTED, CONFIG_VERDICT_REFUSED, CONFIG_VERDICT_RETRY,
-                      CONFIG_VERDICT_OPERATOR };
+enum config_verdict {
+    CONFIG_VERDICT_ACCEPTED,
+    CONFIG_VERDICT_REFUSED,
+    CONFIG_VERDICT_RETRY,
+    CONFIG_VERDICT_OPERATOR
+};
 
 struct config_status_verdict {
     int status; /* HTTP 200..599 */
@@ -152,13 +158,14 @@ struct config_store {
     struct place place;
     char *name;
     enum config_store_type type;
-    enum config_batch batch;
+    enum config_batch batch; /* default: directory whole, http split */
     /* directory */
     char *path;
     /* http */
     char *url;
+    bool allow_plain; /* http: to another host than this one: on purpose */
     char *content_type;
-    struct config_strings headers; /* "Name: value" */
+    struct config_strings headers;  /* "Name: value" */
     char *username, *password_file; /* Basic */
     char *bearer_file;
     char *certificate, *key; /* mutual TLS */
@@ -174,8 +181,12 @@ struct config_store {
     size_t verdict_count;
 };
 
-enum config_order { CONFIG_ORDER_ROUTE, CONFIG_ORDER_PEER, CONFIG_ORDER_FACILITY,
-                    CONFIG_ORDER_NONE };
+enum config_order {
+    CONFIG_ORDER_ROUTE,
+    CONFIG_ORDER_PEER,
+    CONFIG_ORDER_FACILITY,
+    CONFIG_ORDER_NONE
+};
 enum config_dead_letter { CONFIG_DEAD_LETTER_CONTINUE, CONFIG_DEAD_LETTER_STOP };
 
 struct config_route {
@@ -212,7 +223,14 @@ struct config {
 
 /* NULL when there is an error among the problems. directory may be NULL. */
 struct config *config_load(const char *file, const char *directory, struct problems *problems);
+/* The same from memory; name stands for the file's: it is where @include and relative paths start. */
+struct config *config_load_text(const char *text, size_t length, const char *name,
+                                const char *directory, struct problems *problems);
 void config_free(struct config **config);
+
+/* Everything that the settings name: users, groups, files' kinds, owners and modes, directories to
+ * write to; all as the user that the gateway will run as. For mllpctl check, and before a start. */
+void config_check_files(const struct config *config, struct problems *problems);
 
 /* By name; NULL when there is none. */
 const struct config_tls *config_find_tls(const struct config *config, const char *name);

@@ -8,6 +8,7 @@
 #ifndef MLLPGW_CONFIG_PROBLEMS_H
 #define MLLPGW_CONFIG_PROBLEMS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -30,7 +31,8 @@ struct problem {
 struct problems {
     struct problem *items;
     size_t count;
-    size_t errors;
+    size_t errors;  /* dropped ones included */
+    size_t dropped; /* after the first 100, or for want of memory */
     size_t capacity;
 };
 
@@ -43,7 +45,11 @@ __attribute__((format(printf, 5, 6))) void problems_add(struct problems *problem
                                                         struct place place, const char *setting,
                                                         const char *format, ...);
 
-/* "gateway.cfg:12: error: listeners.adt.tls: there is no tls named \"hospital\" (known: hospitals)" a line. */
+/* By file and line; config_load() and config_check_files() have done it already. */
+void problems_sort(struct problems *problems);
+
+/* "gateway.cfg:12: error: listeners.adt.tls: there is no tls named \"hospital\" (known: hospitals)" a line,
+ * then "... and N more" where some were dropped. */
 void problems_print(const struct problems *problems, FILE *out);
 
 #endif

@@ -3,7 +3,8 @@
  *
  * Refused: readable by others; writable by group or others. Group-readable is accepted (Kubernetes
  * mounts secrets so). The content never reaches a log or an error text.
- * Errors: -EPERM for the mode, -EFBIG over the limit, else open's and read's own. ret_error gets
+ * Errors: -EPERM for the mode, -EINVAL for what is no regular file or no single line, -EFBIG over the
+ * limit, -EAGAIN when it changes while being read, else open's and read's own. ret_error gets
  * one sentence that names the file and what to do (may be NULL).
  */
 #ifndef MLLPGW_CONFIG_SECRET_H

@@ -1,0 +1,133 @@
+/* listeners, each by itself and against the other sockets. */
+#include "config/address.h"
+#include "config/internal.h"
+
+#include <string.h>
+
+static void check_peer_list(const struct subject *subject, const struct config_listener *listener)
+{
+    const struct config_strings *peers = &listener->peers;
+    if (peers->present && peers->count == 0) {
+        complain(subject, PROBLEM_ERROR, "peers", WHOLE,
+                 "is empty: this listener would admit nobody");
+    }
+    for (size_t i = 0; i < peers->count; i++) {
+        const struct config_peer *peer = config_find_peer(subject->config, peers->items[i]);
+        if (!peer) {
+            unknown_reference(subject, "peers", (int)i, "peers", peers->items[i]);
+        }
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(peers->items[i], peers->items[j]) == 0) {
+                complain(subject, PROBLEM_ERROR, "peers", (int)i, "\"%s\" is there twice",
+                         peers->items[i]);
+                break;
+            }
+        }
+        if (peer && peer->maximum_message_bytes > listener->maximum_frame_bytes) {
+            complain(subject, PROBLEM_WARNING, "peers", (int)i,
+                     "maximum_message_bytes of peer %s is over this listener's "
+                     "maximum_frame_bytes, which holds",
+                     peer->name);
+        }
+    }
+}
+
+static void check_proxies(const struct subject *subject, const struct config_listener *listener)
+{
+    char error[ADDRESS_ERROR_BYTES];
+    struct address_network network;
+    const struct config_strings *proxies = &listener->proxy_from;
+    if (proxies->present && proxies->count == 0) {
+        complain(subject, PROBLEM_ERROR, "proxy_from", WHOLE,
+                 "is empty: list the load balancers' networks, or leave the line out");
+    }
+    for (size_t i = 0; i < proxies->count; i++) {
+        if (address_parse_network(proxies->items[i], &network, error)) {
+            complain(subject, PROBLEM_ERROR, "proxy_from", (int)i, "%s", error);
+        } else if (network.bits == 0) {
+            complain(subject, PROBLEM_WARNING, "proxy_from", (int)i,
+                     "\"%s\": anybody may claim any source address", proxies->items[i]);
+        }
+    }
+}
+
+/* Settings that only mean something together with another one. */
+static void check_modes(const struct subject *subject, const struct config_listener *listener)
+{
+    if (listener->acknowledge == CONFIG_ACKNOWLEDGE_DELIVERED &&
+        was_given(subject, "application_acknowledgment")) {
+        complain(subject, PROBLEM_WARNING, "application_acknowledgment", WHOLE,
+                 "has no effect: with acknowledge = \"delivered\" the answer is the store's");
+    }
+    if (listener->application_acknowledgment == CONFIG_APPLICATION_STORE &&
+        listener->acknowledgment == CONFIG_ACKNOWLEDGMENT_ORIGINAL) {
+        complain(subject, PROBLEM_WARNING, "application_acknowledgment", WHOLE,
+                 "has no effect: acknowledgment = \"original\" has one answer only");
+    }
+    if (listener->tls && !config_find_tls(subject->config, listener->tls)) {
+        unknown_reference(subject, "tls", WHOLE, "tls", listener->tls);
+    }
+}
+
+/* Sockets */
+
+static bool overlap(const struct address_endpoint *a, const struct address_endpoint *b)
+{
+    static const uint8_t any[16];
+    if (a->port != b->port || a->port == 0 || a->host.v6 != b->host.v6) {
+        return false;
+    }
+    return memcmp(a->host.bytes, b->host.bytes, 16) == 0 || memcmp(a->host.bytes, any, 16) == 0 ||
+           memcmp(b->host.bytes, any, 16) == 0;
+}
+
+static bool endpoint_of(const char *text, struct address_endpoint *ret_endpoint)
+{
+    char error[ADDRESS_ERROR_BYTES];
+    return text && !address_parse_endpoint(text, ret_endpoint, error);
+}
+
+static void check_address(const struct subject *subject, const struct config_listener *listener)
+{
+    const struct config *config = subject->config;
+    char error[ADDRESS_ERROR_BYTES];
+    struct address_endpoint own, other;
+    if (!listener->address) {
+        return;
+    }
+    if (address_parse_endpoint(listener->address, &own, error)) {
+        complain(subject, PROBLEM_ERROR, "address", WHOLE, "%s", error);
+        return;
+    }
+    if (own.port == 0) {
+        complain(subject, PROBLEM_WARNING, "address", WHOLE,
+                 "port 0: the system picks one, a different one at each start");
+    }
+    for (const struct config_listener *l = config->listeners; l < listener; l++) {
+        if (endpoint_of(l->address, &other) && overlap(&own, &other)) {
+            complain(subject, PROBLEM_ERROR, "address", WHOLE, "%s is taken by listener %s (%s:%u)",
+                     listener->address, l->name ? l->name : "?", l->place.file, l->place.line);
+        }
+    }
+    if (endpoint_of(config->admin.address, &other) && overlap(&own, &other)) {
+        complain(subject, PROBLEM_ERROR, "address", WHOLE, "%s is taken by admin.address",
+                 listener->address);
+    }
+}
+
+void check_listeners(const struct config *config, struct problems *problems)
+{
+    for (size_t i = 0; i < config->listener_count; i++) {
+        const struct config_listener *listener = &config->listeners[i];
+        struct subject subject = {config, problems, config_section("listeners"), listener};
+        check_address(&subject, listener);
+        check_modes(&subject, listener);
+        check_peer_list(&subject, listener);
+        check_proxies(&subject, listener);
+    }
+    if (config->listener_count == 0) {
+        struct subject subject = {config, problems, config_section("listeners"), NULL};
+        complain(&subject, PROBLEM_ERROR, NULL, WHOLE,
+                 "there is none: nothing could come in (config/gateway.cfg is an example)");
+    }
+}

@@ -1,0 +1,333 @@
+/*
+ * What the settings name, looked at as the user that the gateway will run as: a check by root must
+ * not say "fine" of a key that the daemon, later, cannot read at a reload.
+ */
+#include "config/internal.h"
+#include "config/secret.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define GROUPS_MAXIMUM 256
+#define NAME_BYTES 4096
+
+struct runner {
+    uid_t user;
+    gid_t groups[GROUPS_MAXIMUM];
+    size_t group_count;
+};
+
+enum wish { WISH_EXECUTE = 1, WISH_WRITE = 2, WISH_READ = 4 };
+
+static bool in_group(const struct runner *runner, gid_t group)
+{
+    for (size_t i = 0; i < runner->group_count; i++) {
+        if (runner->groups[i] == group) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* By the mode bits; ACLs and capabilities are beyond this. */
+static bool may(const struct runner *runner, const struct stat *status, enum wish wish)
+{
+    unsigned mode = (unsigned)status->st_mode;
+    if (runner->user == 0) {
+        return true;
+    }
+    unsigned shift = status->st_uid == runner->user ? 6 : in_group(runner, status->st_gid) ? 3 : 0;
+    return ((mode >> shift) & (unsigned)wish) == (unsigned)wish;
+}
+
+/* Who the gateway will be */
+
+static bool find_user(const char *name, uid_t *ret_user, gid_t *ret_group)
+{
+    struct passwd entry, *found = NULL;
+    char buffer[NAME_BYTES];
+    if (getpwnam_r(name, &entry, buffer, sizeof buffer, &found) != 0 || !found) {
+        return false;
+    }
+    *ret_user = entry.pw_uid;
+    *ret_group = entry.pw_gid;
+    return true;
+}
+
+static bool find_group(const char *name, gid_t *ret_group)
+{
+    struct group entry, *found = NULL;
+    char buffer[4 * NAME_BYTES];
+    if (getgrnam_r(name, &entry, buffer, sizeof buffer, &found) != 0 || !found) {
+        return false;
+    }
+    *ret_group = entry.gr_gid;
+    return true;
+}
+
+static void be_this_process(struct runner *runner)
+{
+    runner->user = geteuid();
+    runner->groups[0] = getegid();
+    int more = getgroups(GROUPS_MAXIMUM - 1, runner->groups + 1);
+    runner->group_count = 1 + (more > 0 ? (size_t)more : 0);
+}
+
+static void be_user(struct runner *runner, const char *name, uid_t user, gid_t group)
+{
+    int count = GROUPS_MAXIMUM;
+    runner->user = user;
+    runner->groups[0] = group;
+    runner->group_count = getgrouplist(name, group, runner->groups, &count) < 0 ? 1 : (size_t)count;
+}
+
+static void find_runner(const struct subject *subject, struct runner *runner)
+{
+    const struct config_gateway *gateway = &subject->config->gateway;
+    uid_t user;
+    gid_t group;
+    be_this_process(runner);
+    if (gateway->user && !find_user(gateway->user, &user, &group)) {
+        complain(subject, PROBLEM_ERROR, "user", WHOLE, "there is no user \"%s\" on this machine",
+                 gateway->user);
+        return;
+    }
+    if (gateway->group && !find_group(gateway->group, &group)) {
+        complain(subject, PROBLEM_ERROR, "group", WHOLE, "there is no group \"%s\" on this machine",
+                 gateway->group);
+        return;
+    }
+    if (gateway->user && geteuid() == 0) {
+        be_user(runner, gateway->user, user, group);
+    }
+}
+
+static void check_groups(const struct subject *subject)
+{
+    const struct config_gateway *gateway = &subject->config->gateway;
+    const char *const groups[][2] = {{"control_group", gateway->control_group},
+                                     {"operator_group", gateway->operator_group}};
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
+        gid_t group;
+        if (groups[i][1] && !find_group(groups[i][1], &group)) {
+            complain(subject, PROBLEM_ERROR, groups[i][0], WHOLE,
+                     "there is no group \"%s\" on this machine", groups[i][1]);
+        }
+    }
+}
+
+/* Files */
+
+static void check_owner(const struct subject *subject, const char *key, const char *path,
+                        const struct runner *runner, const struct stat *status)
+{
+    if (status->st_uid != 0 && status->st_uid != runner->user && status->st_uid != geteuid()) {
+        complain(subject, PROBLEM_WARNING, key, WHOLE,
+                 "%s belongs to user id %u, who can change it: chown it to root or to the "
+                 "gateway's user",
+                 path, (unsigned)status->st_uid);
+    }
+}
+
+/* False, with a problem, when there is nothing to look at. */
+static bool look(const struct subject *subject, const char *key, const char *path,
+                 struct stat *ret_status)
+{
+    if (stat(path, ret_status) == 0) {
+        return true;
+    }
+    complain(subject, PROBLEM_ERROR, key, WHOLE, "cannot look at %s: %s", path, strerror(errno));
+    return false;
+}
+
+static void check_readable(const struct subject *subject, const char *key, const char *path,
+                           const struct runner *runner, const struct stat *status)
+{
+    if (!S_ISREG(status->st_mode)) {
+        complain(subject, PROBLEM_ERROR, key, WHOLE, "%s is not a regular file", path);
+        return;
+    }
+    if (!may(runner, status, WISH_READ)) {
+        complain(subject, PROBLEM_ERROR, key, WHOLE,
+                 "%s (mode %04o) cannot be read by the gateway, user id %u", path,
+                 (unsigned)status->st_mode & 07777u, (unsigned)runner->user);
+    }
+    check_owner(subject, key, path, runner, status);
+}
+
+static void check_public(const struct subject *subject, const char *key, const char *path,
+                         const struct runner *runner)
+{
+    struct stat status;
+    if (!look(subject, key, path, &status)) {
+        return;
+    }
+    check_readable(subject, key, path, runner, &status);
+    if (status.st_mode & S_IWOTH) {
+        complain(subject, PROBLEM_ERROR, key, WHOLE,
+                 "%s can be changed by anybody, and with it who is trusted: chmod o-w %s", path,
+                 path);
+    }
+}
+
+static void check_secret(const struct subject *subject, const char *key, const char *path,
+                         const struct runner *runner)
+{
+    char error[SECRET_ERROR_BYTES];
+    struct stat status;
+    if (!look(subject, key, path, &status)) {
+        return;
+    }
+    check_readable(subject, key, path, runner, &status);
+    if (S_ISREG(status.st_mode) && secret_check_mode(path, error) < 0) {
+        complain(subject, PROBLEM_ERROR, key, WHOLE, "%s", error);
+    }
+}
+
+/* The nearest directory above `path` that exists; empty when none does. */
+static void existing_parent(const char *path, char *parent, size_t bytes)
+{
+    struct stat status;
+    (void)snprintf(parent, bytes, "%s", path);
+    char *slash = strrchr(parent, '/');
+    while (slash) {
+        slash[slash == parent ? 1 : 0] = '\0';
+        if (stat(parent, &status) == 0 || slash == parent) {
+            return;
+        }
+        slash = strrchr(parent, '/');
+    }
+    parent[0] = '\0';
+}
+
+static bool check_writable(const struct subject *subject, const char *key, const char *path,
+                           const struct runner *runner, struct stat *ret_status)
+{
+    if (!look(subject, key, path, ret_status)) {
+        return false;
+    }
+    if (!S_ISDIR(ret_status->st_mode)) {
+        complain(subject, PROBLEM_ERROR, key, WHOLE, "%s is not a directory", path);
+        return false;
+    }
+    if (!may(runner, ret_status, WISH_WRITE | WISH_EXECUTE)) {
+        complain(subject, PROBLEM_ERROR, key, WHOLE,
+                 "the gateway, user id %u, cannot write to %s (mode %04o)", (unsigned)runner->user,
+                 path, (unsigned)ret_status->st_mode & 07777u);
+        return false;
+    }
+    return true;
+}
+
+/* Messages and the spool lie there: nobody else's eyes, nobody else's hands. */
+static void check_directory(const struct subject *subject, const char *key, const char *path,
+                            const struct runner *runner)
+{
+    char parent[NAME_BYTES];
+    struct stat status;
+    if (stat(path, &status) < 0 && errno == ENOENT) {
+        existing_parent(path, parent, sizeof parent);
+        (void)check_writable(subject, key, parent, runner, &status);
+        return;
+    }
+    if (!check_writable(subject, key, path, runner, &status)) {
+        return;
+    }
+    check_owner(subject, key, path, runner, &status);
+    if (status.st_mode & S_IWOTH) {
+        complain(subject, PROBLEM_ERROR, key, WHOLE, "%s can be changed by anybody: chmod 0700 %s",
+                 path, path);
+    } else if (status.st_mode & S_IRWXO) {
+        complain(subject, PROBLEM_WARNING, key, WHOLE, "%s is open to others: chmod o= %s", path,
+                 path);
+    }
+}
+
+/* A file that the gateway makes: its directory matters. The state directory is checked by itself. */
+static void check_new(const struct subject *subject, const char *key, const char *path,
+                      const struct runner *runner)
+{
+    const char *state = subject->config->gateway.state_directory;
+    size_t length = strlen(state);
+    if (strncmp(path, state, length) == 0 && path[length] == '/' &&
+        !strchr(path + length + 1, '/')) {
+        return;
+    }
+    char parent[NAME_BYTES];
+    struct stat status;
+    (void)snprintf(parent, sizeof parent, "%s", path);
+    char *slash = strrchr(parent, '/');
+    if (slash) {
+        slash[slash == parent ? 1 : 0] = '\0';
+        (void)check_writable(subject, key, parent, runner, &status);
+    }
+}
+
+static void check_path(const struct subject *subject, const struct setting *row, const char *path,
+                       const struct runner *runner)
+{
+    switch (row->file) {
+    case FILE_ANY:
+        break;
+    case FILE_PUBLIC:
+        check_public(subject, row->name, path, runner);
+        break;
+    case FILE_SECRET:
+        check_secret(subject, row->name, path, runner);
+        break;
+    case FILE_NEW:
+        check_new(subject, row->name, path, runner);
+        break;
+    case FILE_DIRECTORY:
+        check_directory(subject, row->name, path, runner);
+        break;
+    }
+}
+
+static void check_object(const struct subject *subject, const struct runner *runner)
+{
+    for (size_t i = 0; i < subject->section->count; i++) {
+        const struct setting *row = &subject->section->settings[i];
+        const char *path = NULL;
+        if (row->type == SETTING_PATH) {
+            memcpy(&path, (const char *)subject->object + row->offset, sizeof path);
+        }
+        if (path) {
+            check_path(subject, row, path, runner);
+        }
+    }
+}
+
+static void check_own_file(const struct subject *subject)
+{
+    struct stat status;
+    const char *file = subject->config->file;
+    if (stat(file, &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & S_IWOTH)) {
+        problems_add(subject->problems, PROBLEM_ERROR, (struct place){file, 0}, NULL,
+                     "can be changed by anybody, and with it who is admitted: chmod o-w %s", file);
+    }
+}
+
+void config_check_files(const struct config *config, struct problems *problems)
+{
+    struct runner runner;
+    struct subject gateway = {config, problems, config_section("gateway"), &config->gateway};
+    check_own_file(&gateway);
+    find_runner(&gateway, &runner);
+    check_groups(&gateway);
+    for (size_t i = 0; i < config_section_count; i++) {
+        const struct section *section = &config_sections[i];
+        const char *first;
+        size_t count = config_section_objects(config, section, &first);
+        for (size_t j = 0; j < count; j++) {
+            struct subject subject = {config, problems, section, first + j * section->size};
+            check_object(&subject, &runner);
+        }
+    }
+    problems_sort(problems);
+}
