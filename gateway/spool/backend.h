@@ -9,7 +9,10 @@
  * States: QUEUED -> (lease) -> settled: accepted (removed, or KEPT for retain), retry (QUEUED again
  * with attempts and a due time), dead (DEAD: stays until replayed or discarded; with "stop" its
  * lane is stopped there).
- * A lease is memory only: after open every entry is free again.
+ * A lease is memory only: after open every entry is free again. What put and settle do to leases is
+ * undone by rollback; what lease and release do is not.
+ * After a failed operation other than -ENOENT, -ESTALE, -EBUSY, -EXDEV, -EINVAL or put's -ENOSPC the
+ * transaction can only be rolled back; commit then fails by itself. The backend stays usable.
  * Times are wall-clock milliseconds. Bodies are encrypted by the implementation (seal.h).
  * Errors: -ENOSPC maximum_bytes reached or disk full; -EIO; -ENOMEM; -ENOENT no such entry;
  * -ESTALE the lease has passed to somebody else; -EACCES wrong key.
@@ -76,14 +79,17 @@ struct spool_filter {
     unsigned limit;
 };
 
+/* What a row costs besides its body and its answer, when compared with maximum_bytes. */
+#define SPOOL_ROW_OVERHEAD 256
+
 struct spool_backend;
 
 struct spool_backend_settings {
     const char *path;     /* sqlite: the database file */
     const char *key_file; /* sqlite */
-    int64_t maximum_bytes;
-    int64_t retain_ms;
-    int64_t window_ms; /* retransmission_window */
+    int64_t maximum_bytes; /* 0: no limit */
+    int64_t retain_ms;     /* 0: accepted messages are removed at once */
+    int64_t window_ms;     /* retransmission_window */
 };
 
 /* 0, or a negative errno with one sentence in ret_error. */
@@ -103,19 +109,29 @@ __attribute__((warn_unused_result)) int spool_backend_begin(struct spool_backend
 __attribute__((warn_unused_result)) int spool_backend_commit(struct spool_backend *backend);
 void spool_backend_rollback(struct spool_backend *backend);
 
+/* Whether rows further rows with bytes of body in all would fit: 0 or -ENOSPC. For a message that
+ * goes to several lanes, of which all or none are put. */
+__attribute__((warn_unused_result)) int spool_backend_room(struct spool_backend *backend,
+                                                           int64_t bytes, unsigned rows);
+
 /* Fills in message->digest (the digest key lives in the backend, wrapped by the key file, and
  * survives key rotation). May be called from any thread. */
 __attribute__((warn_unused_result)) int spool_backend_digest(struct spool_backend *backend,
                                                              struct message *message);
 
-/* One row; born leased when leased is true. */
+/* The next id of the rows' own sequence, for an entry that never gets to disk. */
+uint64_t spool_backend_reserve_id(struct spool_backend *backend);
+
+/* One row; born leased when leased is true. -ENOSPC beyond maximum_bytes leaves the transaction as it
+ * was. */
 __attribute__((warn_unused_result)) int spool_backend_put(struct spool_backend *backend,
                                                           const struct message *message,
                                                           const char *route, const char *lane,
                                                           bool leased, int64_t now_ms,
                                                           uint64_t *ret_id);
 
-/* Record of a safe message. find: -ENOENT when there is none inside the window. */
+/* Record of a safe message; verdict NULL: stored mode. find: -ENOENT when there is none inside the
+ * window. */
 __attribute__((warn_unused_result)) int spool_backend_record_put(struct spool_backend *backend,
                                                                  const struct message *message,
                                                                  const struct verdict *verdict,
@@ -129,15 +145,23 @@ void spool_record_clear(struct spool_record *record);
 /* Leases the lane's next entries in order (not leased, QUEUED), at most limit rows and about
  * limit_bytes (at least one row). Calls each with the row and its message; each takes over the
  * message's reference and the row's strings. Rows whose body can't be read (damage) are made dead
- * letters with a reason and skipped. Returns how many, or an error. A stopped lane gives none. */
+ * letters with a reason and skipped. Returns how many, or an error. A stopped lane gives none.
+ * Inside a transaction (for the dead letters). */
 __attribute__((warn_unused_result)) int
 spool_backend_lease(struct spool_backend *backend, const char *lane, unsigned limit,
                     int64_t limit_bytes, int64_t now_ms,
                     void (*each)(void *context, struct spool_row *row, struct message *message),
                     void *context);
 
+/* The same for rows whose id is smaller than below_id. */
+__attribute__((warn_unused_result)) int spool_backend_lease_below(
+    struct spool_backend *backend, const char *lane, uint64_t below_id, unsigned limit,
+    int64_t limit_bytes, int64_t now_ms,
+    void (*each)(void *context, struct spool_row *row, struct message *message), void *context);
+
 /* settle: for ACCEPTED, RETRY/OPERATOR/UNKNOWN (back to the lane: due_ms; keep_lease true when the
- * same holder tries again) and REFUSED (dead; stop_lane). The verdict's answer is kept, encrypted. */
+ * same holder tries again) and REFUSED (dead; stop_lane). The verdict's answer is kept, encrypted. -ESTALE when
+ * the entry is not leased. */
 __attribute__((warn_unused_result)) int
 spool_backend_settle(struct spool_backend *backend, uint64_t id, const struct verdict *verdict,
                      int64_t due_ms, bool keep_lease, bool stop_lane, int64_t now_ms);
@@ -146,7 +170,8 @@ void spool_backend_release(struct spool_backend *backend, uint64_t id);
 
 /* An operator's acts. replay: a dead entry is queued again: in its old place when its lane is
  * stopped by it (the lane goes on), else -EXDEV unless out_of_order, then at the end (new id in
- * *ret_id). discard: removes a dead or queued, not leased entry (-EBUSY when leased) and its
+ * *ret_id); a lane without order (its name ends in "/" and an asterisk) always takes it at the end. -EINVAL: not dead.
+ * discard: removes a dead or queued, not leased entry (-EBUSY when leased; -EINVAL a kept one) and its
  * record; a stopped lane goes on. move: all rows of a route to another (lane names follow);
  * none of them may be leased (-EBUSY). */
 __attribute__((warn_unused_result)) int spool_backend_replay(struct spool_backend *backend,
@@ -157,6 +182,13 @@ __attribute__((warn_unused_result)) int spool_backend_discard(struct spool_backe
 __attribute__((warn_unused_result)) int spool_backend_move(struct spool_backend *backend,
                                                            const char *from, const char *to,
                                                            uint64_t *ret_moved);
+
+/* The same in slices of at most limit rows, each in a transaction of its own, so that a spool of any
+ * size moves without a transaction of that size: call until *ret_done. All or nothing all the same:
+ * the first slice writes down what is to be done, and opening the spool after a crash finishes it. */
+__attribute__((warn_unused_result)) int
+spool_backend_move_slice(struct spool_backend *backend, const char *from, const char *to,
+                         unsigned limit, uint64_t *ret_moved, bool *ret_done);
 
 /* Metadata in order of id; each must not keep the row's strings. */
 __attribute__((warn_unused_result)) int
@@ -178,13 +210,20 @@ spool_backend_lanes(struct spool_backend *backend,
                                  const struct spool_lane_statistics *statistics),
                     void *context);
 
-/* Removes kept messages past retain, records past the window; at most limit rows a call, returns
- * how many (call again). Inside a transaction. */
+/* What each key of the key file still seals (rows and answers). A key that is not the first one and
+ * seals nothing may be removed from the file. */
+__attribute__((warn_unused_result)) int
+spool_backend_keys(struct spool_backend *backend,
+                   void (*each)(void *context, const char *key_id, bool current, uint64_t sealed),
+                   void *context);
+
+/* Removes kept messages past retain, records past the window; seals anew what hangs on an older key.
+ * At most limit rows a call, returns how many (call again). Inside a transaction. */
 __attribute__((warn_unused_result)) int spool_backend_purge(struct spool_backend *backend,
                                                             int64_t now_ms, unsigned limit);
 
-/* Sequence numbers (MSH-13), committed with the message: key "listener/peer". SEQUENCE_NONE (-1)
- * when unknown. */
+/* Sequence numbers (MSH-13), committed with the message: key "listener/peer". -1 (SEQUENCE_NONE of
+ * hl7/sequence.h) when unknown. */
 __attribute__((warn_unused_result)) int spool_backend_sequence_get(struct spool_backend *backend,
                                                                    const char *key, long *ret_last);
 __attribute__((warn_unused_result)) int spool_backend_sequence_put(struct spool_backend *backend,
