@@ -28,6 +28,8 @@ struct identity {
     char *common_name;  /* NULL when none or several */
     char **dns, **email, **uri;
     size_t dns_count, email_count, uri_count;
+    /* A SAN of one of these kinds came, even where no name of it was fit to be kept: cn: is off. */
+    bool has_alternative_names;
     uint8_t sha256[32];      /* of the DER */
     uint8_t spki_sha256[32]; /* of the SubjectPublicKeyInfo */
     uint8_t root_sha256[32]; /* DER digest of the root that the chain ended in; zeros when unknown */
@@ -37,10 +39,17 @@ struct identity {
 /* root: the trust anchor found by verification, may be NULL. NULL when memory is out. */
 struct identity *identity_new(const mbedtls_x509_crt *certificate, const mbedtls_x509_crt *root);
 void identity_free(struct identity **identity);
-/* Only what matching needs, without mbedTLS: for tests. */
+/* The chain ended in another root (a verification anew). */
+void identity_set_root(struct identity *identity, const mbedtls_x509_crt *root);
 
-enum identity_kind { IDENTITY_DNS, IDENTITY_EMAIL, IDENTITY_URI, IDENTITY_CN, IDENTITY_SHA256,
-                     IDENTITY_SPKI };
+enum identity_kind {
+    IDENTITY_DNS,
+    IDENTITY_EMAIL,
+    IDENTITY_URI,
+    IDENTITY_CN,
+    IDENTITY_SHA256,
+    IDENTITY_SPKI
+};
 
 struct identity_matcher {
     enum identity_kind kind;
@@ -55,8 +64,9 @@ __attribute__((warn_unused_result)) int identity_matcher_parse(const char *text,
 void identity_matcher_free(struct identity_matcher *matcher);
 bool identity_matches(const struct identity *identity, const struct identity_matcher *matcher);
 
-/* DER digests of every certificate in a PEM file (a peer's `ca`): an array to free(). */
-__attribute__((warn_unused_result)) int identity_file_digests(const char *file,
+/* DER digests of every certificate in a PEM (or DER) file (a peer's `ca`): an array to free().
+ * 0, or a negative errno with a sentence (without the file's name) in ret_error. */
+__attribute__((warn_unused_result)) int identity_file_digests(const char *path,
                                                               uint8_t (**ret_digests)[32],
                                                               size_t *ret_count,
                                                               char ret_error[256]);
