@@ -1,5 +1,5 @@
 /*
- * tls: the only file pair that calls mbedTLS's TLS API (its 4.x successor changes it).
+ * tls: the only folder that calls mbedTLS's TLS API (its 4.x successor changes it).
  *
  * struct tls_server is an immutable snapshot (protocol settings made from a certs/ bundle), shared
  * by all threads and reference-counted. struct tls_session is one connection's and belongs to one
@@ -47,7 +47,8 @@ __attribute__((warn_unused_result)) int tls_session_handshake(struct tls_session
 
 /* Bytes (> 0), 0: the peer ended the stream (close_notify or TCP FIN), -EAGAIN, -EPROTO, -ECONNRESET. */
 ssize_t tls_session_read(struct tls_session *session, void *data, size_t size);
-/* Bytes taken (may be fewer than length), -EAGAIN, -EPROTO, -ECONNRESET, -EPIPE. */
+/* Bytes taken (may be fewer than length), -EAGAIN, -EPROTO, -ECONNRESET, -EPIPE. After -EAGAIN or
+ * a short count come again with the same bytes, at the first one not taken; more may follow them. */
 ssize_t tls_session_write(struct tls_session *session, const void *data, size_t length);
 /* Sends close_notify if the socket takes it at once; never waits. */
 void tls_session_shutdown(struct tls_session *session);
@@ -65,9 +66,16 @@ const char *tls_session_cipher(const struct tls_session *session);
  * certificate's subject apart (NULL where none came). No message content. */
 const char *tls_session_problem(const struct tls_session *session);
 const char *tls_session_subject(const struct tls_session *session);
+/* The handshake failed because the peer's first bytes were no TLS (plain MLLP, HTTP, ...). */
+bool tls_session_is_plain(const struct tls_session *session);
+/* Not a single byte came from the peer: a load balancer's probe, not worth a log line. */
+bool tls_session_is_silent(const struct tls_session *session);
+/* The first bytes were no TLS record: the client spoke MLLP, HTTP or something else in clear. */
+bool tls_session_is_plain(const struct tls_session *session);
 
 /* Is the client's certificate still good by (another) server snapshot? 0, or -EACCES with the
- * reason in ret_reason. No certificate: 0. */
+ * reason in ret_reason. No certificate: 0. The identity's root becomes the one found now; the
+ * session keeps its own snapshot. */
 __attribute__((warn_unused_result)) int tls_session_verify_again(struct tls_session *session,
                                                                  struct tls_server *server,
                                                                  char ret_reason[160]);

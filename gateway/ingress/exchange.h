@@ -1,0 +1,96 @@
+/*
+ * exchange: one frame's way from content to answer, without the waiting in between.
+ *
+ * exchange_judge() reads the header(s) and says what is to be done; exchange_answer() turns an
+ * outcome into the frames that the sender asked for (MSH-15/16, the listener's settings), or into a
+ * close where nothing may be sent. Both are pure apart from memory: time and ids are handed in.
+ * Ownership: the exchange holds one reference of its message until exchange_clear().
+ * Threads: the worker's own. Rules: semantics, Answers; facts/hl7.md.
+ */
+#ifndef MLLPGW_INGRESS_EXCHANGE_H
+#define MLLPGW_INGRESS_EXCHANGE_H
+
+#include "base/reason.h"
+#include "config/config.h"
+#include "hl7/ack.h"
+#include "hl7/sequence.h"
+#include "spool/spool.h"
+
+enum exchange_action {
+    EXCHANGE_PUT,    /* hand exchange->message to the spool */
+    EXCHANGE_ANSWER, /* decided already (refused, or a sequence restart): answer it */
+    EXCHANGE_IGNORE, /* an acknowledgment: neither delivered nor answered */
+};
+
+struct exchange_policy {
+    const struct config_listener *listener;
+    const struct config_peer *peer;
+    const struct config_route *const *routes;
+    size_t route_count;
+};
+
+/* What came of it; filled in by judge (refusals), or from the spool's answer. */
+struct exchange_result {
+    enum ack_outcome outcome;
+    enum reason reason; /* REASON_NONE when accepted */
+    bool unavailable;   /* another try may cure it: on_unavailable, not on_refusal */
+    bool repeated;
+    int error;                     /* table 0357 */
+    const char *location;          /* ERR-2, written with ^; NULL: none */
+    const struct verdict *verdict; /* delivered mode, or an application acknowledgment made later */
+    bool has_sequence;
+    long sequence; /* MSA-4 */
+};
+
+struct exchange {
+    struct message *message; /* NULL: none */
+    struct batch batch;      /* spans point into the message */
+    bool header_usable;      /* MSH-1 and MSH-2 at least: else a synthetic header answers */
+    struct exchange_result result;
+    bool sequence_set; /* commit sequence_last with the message */
+    long sequence_last;
+};
+
+/* Takes over body. sequence_last: the last number taken (SEQUENCE_NONE), where the listener uses
+ * them. On -ENOMEM body is freed and nothing is held. */
+__attribute__((warn_unused_result)) int
+exchange_judge(struct exchange *exchange, const struct exchange_policy *policy, char *body,
+               size_t length, uint64_t connection, int64_t wall_ms, long sequence_last,
+               enum exchange_action *ret_action);
+void exchange_clear(struct exchange *exchange);
+
+/* The lane of the message on one route: "ROUTE/KEY", at most EXCHANGE_LANE_BYTES with the NUL. */
+#define EXCHANGE_LANE_BYTES 256
+void exchange_lane(const struct exchange *exchange, const struct config_route *route,
+                   char ret_lane[EXCHANGE_LANE_BYTES]);
+
+/* The spool's answer in this module's terms. */
+void exchange_result_of_put(const struct spool_put *put, struct exchange_result *ret_result);
+
+struct exchange_time {
+    int64_t wall_ms;
+    int zone_minutes;
+};
+
+struct exchange_sent {
+    bool close; /* instead of, or after, an answer */
+    enum reason close_reason;
+    bool unknown_condition; /* MSH-15/16 outside table 0155: warn once per peer */
+    enum ack_code codes[2]; /* what went into out */
+    size_t count;
+};
+
+/* Appends the frames (and commit blocks) of the answer to out. scratch: cleared and used. */
+__attribute__((warn_unused_result)) int
+exchange_answer(const struct exchange *exchange, const struct exchange_policy *policy,
+                const struct exchange_result *result, const struct exchange_time *time,
+                struct buffer *scratch, struct buffer *out, struct exchange_sent *ret_sent);
+
+/* The application acknowledgment made later from the store's verdict (a frame of its own). */
+__attribute__((warn_unused_result)) int
+exchange_application_answer(const struct message *message, const struct verdict *verdict,
+                            const struct exchange_policy *policy, const struct exchange_time *time,
+                            struct buffer *scratch, struct buffer *out,
+                            struct exchange_sent *ret_sent);
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * ingress: the MLLP listeners and the worker threads that serve them.
+ *
+ * Every worker has a loop, a socket of each listener (SO_REUSEPORT) and its own connections; the
+ * kernel spreads new connections over them. A snapshot (configuration, rules, certificates) is
+ * swapped by ingress_apply(); each worker then decides its open connections again.
+ * Threads: the composing thread makes, starts and frees; ingress_apply(), ingress_notice(),
+ * ingress_census() from any.
+ */
+#ifndef MLLPGW_INGRESS_INGRESS_H
+#define MLLPGW_INGRESS_INGRESS_H
+
+#include "admission/limits.h"
+#include "ingress/sequences.h"
+#include "ingress/snapshot.h"
+#include "loop/mailbox.h"
+
+struct ingress;
+
+struct ingress_settings {
+    unsigned workers;
+    struct spool *spool;
+    struct metrics *metrics;
+    struct limits *limits;
+    struct sequences *sequences;
+};
+
+/* Binds and listens (before privileges are dropped), nothing is accepted yet. NULL with a sentence
+ * that names the listener and its address. */
+struct ingress *ingress_new(const struct ingress_settings *settings, struct snapshot *snapshot,
+                            char ret_error[512]);
+__attribute__((warn_unused_result)) int ingress_start(struct ingress *ingress);
+/* Ends the threads and closes what is left. */
+void ingress_free(struct ingress **ingress);
+
+/* Every worker takes over a reference of its own and decides its connections again. The same
+ * snapshot may be applied again (hourly, after a certificate has run out). -ENOMEM. */
+__attribute__((warn_unused_result)) int ingress_apply(struct ingress *ingress,
+                                                      struct snapshot *snapshot);
+
+/* Stops accepting; connections close between messages. done runs on the last worker's thread when
+ * no connection is left. */
+void ingress_drain(struct ingress *ingress, void (*done)(void *context), void *context);
+
+/* An application acknowledgment made later: goes to the worker that has the connection. Fits
+ * spool_set_notice(). */
+void ingress_notice(void *ingress, struct spool_notice *notice);
+
+/* Who is connected. Made by walking over the workers, one after the other. */
+struct ingress_connection {
+    uint64_t id;
+    char listener[65], peer[65], address[INET6_ADDRSTRLEN];
+    char tls[64];      /* "TLSv1.3 TLS1-3-AES-256-GCM-SHA384"; "" plain */
+    char subject[256]; /* "" none */
+    const char *state;
+    int64_t opened_wall_ms, last_message_wall_ms; /* 0: none yet */
+    uint64_t messages, refused;
+};
+struct ingress_census {
+    struct mail mail;        /* private */
+    struct ingress *ingress; /* private */
+    unsigned next_worker;    /* private */
+    struct mailbox *reply_to;
+    void (*done)(struct ingress_census *census); /* on reply_to's thread */
+    void *context;
+    struct ingress_connection *connections; /* the census's own; free with ingress_census_free() */
+    size_t count, capacity;
+};
+struct ingress_census *ingress_census_new(void);
+void ingress_census_free(struct ingress_census **census);
+void ingress_census(struct ingress *ingress, struct ingress_census *census);
+
+#endif

@@ -1,0 +1,638 @@
+#include "ingress/worker.h"
+
+#include "base/log.h"
+#include "ingress/accept.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SCRATCH_BYTES (64 * 1024)
+#define BUCKETS 4096         /* of the connection table; a power of two */
+#define ACCEPTS_IN_A_GO 16   /* then established connections get their turn */
+#define HANDSHAKES_IN_A_GO 1 /* a full handshake costs milliseconds of this thread */
+#define ANSWER_SCRATCH_MAXIMUM (8 * 1024 * 1024)
+
+/* A connection and what the worker keeps beside it. */
+struct served {
+    struct connection *connection;
+    struct loop_watch watch;
+    bool watched;
+    struct deferred deferred;
+    struct served *next; /* in its bucket */
+};
+
+struct worker_listener {
+    struct worker *worker;
+    char *name;
+    int fd;
+    int index; /* in the snapshot; -1: gone */
+    struct loop_watch watch;
+    bool watched;
+    struct timer retry; /* after EMFILE */
+};
+
+struct worker {
+    struct connection_world world; /* first: connections know only this */
+    struct worker_settings settings;
+    struct statistics statistics;
+    struct loop *loop;
+    struct worker_listener *listeners;
+    size_t listener_count;
+    struct served *buckets[BUCKETS];
+    size_t connections;
+    uint64_t last_id;
+    struct list_node handshakes, runnable; /* connections, by in_turn */
+    uv_check_t check;
+    uv_idle_t idle;
+    bool idle_running, check_running;
+    struct timer minute;
+    void (*drained)(void *context);
+    void *drained_context;
+};
+
+static struct worker *worker_of(struct connection_world *world)
+{
+    return (struct worker *)(void *)world;
+}
+
+/* ---- table of connections ---- */
+
+static struct served **find(struct worker *worker, uint64_t id)
+{
+    struct served **place = &worker->buckets[(id / worker->settings.count) & (BUCKETS - 1)];
+
+    while (*place != NULL && (*place)->connection->id != id) {
+        place = &(*place)->next;
+    }
+    return place;
+}
+
+static struct served *served_of(struct worker *worker, const struct connection *connection)
+{
+    return *find(worker, connection->id);
+}
+
+/* ---- what connections ask of their world ---- */
+
+static void on_answer(struct spool_put *put)
+{
+    struct worker *worker = put->context;
+    struct served *served = *find(worker, put->connection);
+
+    if (served != NULL) {
+        connection_answer(served->connection, put);
+    }
+    spool_put_free(&put);
+}
+
+static void put_to_spool(struct connection_world *world, struct connection *connection,
+                         struct spool_put *put)
+{
+    struct worker *worker = worker_of(world);
+
+    (void)connection;
+    put->reply_to = loop_mailbox(worker->loop);
+    put->on_answer = on_answer;
+    put->context = worker;
+    spool_put(worker->settings.spool, put);
+}
+
+static void on_ready(void *context, int events)
+{
+    struct served *served = context;
+    connection_ready(served->connection, events);
+}
+
+static void watch(struct connection_world *world, struct connection *connection, int events)
+{
+    struct worker *worker = worker_of(world);
+    struct served *served = served_of(worker, connection);
+
+    if (served == NULL) {
+        return;
+    }
+    if (events < 0) {
+        if (served->watched) {
+            loop_watch_stop(&served->watch);
+            served->watched = false;
+        }
+    } else if (served->watched) {
+        loop_watch_set(&served->watch, events);
+    } else if (loop_watch_start(worker->loop, &served->watch, connection->stream.fd, events,
+                                on_ready, served) == 0) {
+        served->watched = true;
+    } else {
+        connection_close(connection, REASON_OUT_OF_MEMORY);
+    }
+}
+
+static void idle_tick(uv_idle_t *idle)
+{
+    (void)idle; /* only keeps the loop from sleeping while somebody waits for a turn */
+}
+
+static void wake_soon(struct worker *worker)
+{
+    if (!worker->idle_running) {
+        worker->idle_running = uv_idle_start(&worker->idle, idle_tick) == 0;
+    }
+}
+
+static void run_again(struct connection_world *world, struct connection *connection)
+{
+    struct worker *worker = worker_of(world);
+
+    if (list_empty(&connection->in_turn)) {
+        list_append(&worker->runnable, &connection->in_turn);
+    }
+    wake_soon(worker);
+}
+
+static void queue_handshake(struct connection_world *world, struct connection *connection)
+{
+    struct worker *worker = worker_of(world);
+
+    if (list_empty(&connection->in_turn)) {
+        list_append(&worker->handshakes, &connection->in_turn);
+    }
+    wake_soon(worker);
+}
+
+static void free_served(struct deferred *deferred)
+{
+    struct served *served = LIST_ENTRY(deferred, struct served, deferred);
+
+    connection_free(served->connection);
+    free(served);
+}
+
+static void tell_drained(struct worker *worker)
+{
+    void (*drained)(void *) = worker->drained;
+
+    if (worker->connections == 0 && drained != NULL) {
+        worker->drained = NULL;
+        drained(worker->drained_context);
+    }
+}
+
+static void release(struct connection_world *world, struct connection *connection)
+{
+    struct worker *worker = worker_of(world);
+    struct served **place = find(worker, connection->id);
+    struct served *served = *place;
+
+    if (served == NULL) {
+        return;
+    }
+    *place = served->next;
+    worker->connections--;
+    served->deferred.run = free_served;
+    loop_defer(worker->loop, &served->deferred);
+    tell_drained(worker);
+}
+
+/* ---- turns ---- */
+
+static void take_turns(struct worker *worker, struct list_node *queue, unsigned most,
+                       void (*turn)(struct connection *connection))
+{
+    for (unsigned i = 0; i < most; i++) {
+        struct list_node *node = list_pop_front(queue);
+        if (node == NULL) {
+            return;
+        }
+        turn(LIST_ENTRY(node, struct connection, in_turn));
+    }
+    (void)worker;
+}
+
+static void run_turn(struct connection *connection)
+{
+    connection_ready(connection, CONNECTION_READABLE);
+}
+
+/* After the established connections' input: those that had more to read, then a handshake step. */
+static void on_check(uv_check_t *check)
+{
+    struct worker *worker = check->data;
+
+    take_turns(worker, &worker->runnable, 64, run_turn);
+    take_turns(worker, &worker->handshakes, HANDSHAKES_IN_A_GO, connection_handshake);
+    if (worker->idle_running && list_empty(&worker->runnable) && list_empty(&worker->handshakes)) {
+        uv_idle_stop(&worker->idle);
+        worker->idle_running = false;
+    }
+}
+
+/* ---- accepting ---- */
+
+static void add_connection(struct worker *worker, struct worker_listener *listener, int fd,
+                           const struct sockaddr *source)
+{
+    struct served *served = calloc(1, sizeof(*served));
+    uint64_t id = worker->last_id + worker->settings.count;
+    struct served **bucket;
+
+    if (served != NULL) {
+        served->connection =
+            connection_new(&worker->world, id, (unsigned)listener->index, fd, source);
+    } else {
+        close(fd);
+    }
+    if (served == NULL || served->connection == NULL) {
+        uint8_t key[16];
+        address_key(source, key);
+        limits_leave_address(worker->settings.limits, listener->name, key);
+        free(served);
+        return;
+    }
+    worker->last_id = id;
+    bucket = &worker->buckets[(id / worker->settings.count) & (BUCKETS - 1)];
+    served->next = *bucket;
+    *bucket = served;
+    worker->connections++;
+    connection_start(served->connection);
+}
+
+static void refuse_at_once(struct worker *worker, const struct worker_listener *listener,
+                           const struct sockaddr *source, enum reason reason)
+{
+    char address[INET6_ADDRSTRLEN];
+
+    address_text(source, address);
+    LOG_EVENT(LOG_LEVEL_AUDIT, "connection-refused", LOG_STRING("listener", listener->name),
+              LOG_STRING("address", address), LOG_STRING("reason", reason_code(reason)),
+              LOG_STRING("words", reason_words(reason)));
+    statistics_connection_refused(&worker->statistics, listener->name, reason);
+}
+
+/* Before anything is allocated: address and limits. */
+static enum reason precheck(struct worker *worker, const struct worker_listener *listener,
+                            const struct sockaddr *source)
+{
+    const struct snapshot *snapshot = worker->world.snapshot;
+    const struct config_listener *config = snapshot->listeners[listener->index].config;
+    unsigned index = (unsigned)listener->index;
+    enum reason reason = REASON_NONE;
+    uint8_t key[16];
+
+    switch (admission_proxy(snapshot->rules, index, source)) {
+    case ADMISSION_PROXY_REFUSED:
+        return REASON_PROXY_NOT_ALLOWED;
+    case ADMISSION_PROXY_NONE:
+        reason = admission_by_address(snapshot->rules, index, source);
+        break;
+    case ADMISSION_PROXY_EXPECTED:
+        break;
+    }
+    if (reason != REASON_NONE) {
+        return reason;
+    }
+    address_key(source, key);
+    return limits_enter_address(worker->settings.limits, config->name, config->maximum_connections,
+                                key, config->maximum_connections_per_address);
+}
+
+static void accepted(struct worker *worker, struct worker_listener *listener, int fd,
+                     const struct sockaddr *source)
+{
+    enum reason reason;
+
+    if (listener->index < 0 || worker->world.draining) {
+        close(fd);
+        return;
+    }
+    reason = precheck(worker, listener, source);
+    if (reason != REASON_NONE) {
+        refuse_at_once(worker, listener, source, reason);
+        close(fd);
+        return;
+    }
+    accept_prepare(fd, worker->world.snapshot->listeners[listener->index].config);
+    add_connection(worker, listener, fd, source);
+}
+
+/* Out of descriptors: the socket stays readable and would spin; look again in a moment. */
+static void pause_accepting(struct worker_listener *listener, int error)
+{
+    LOG_EVENT(LOG_LEVEL_ERROR, "accept-failed", LOG_STRING("listener", listener->name),
+              LOG_STRING("error", strerror(error)));
+    loop_watch_set(&listener->watch, 0);
+    if (timers_start(loop_timers(listener->worker->loop), &listener->retry,
+                     loop_now_ms(listener->worker->loop) + 100) != 0) {
+        loop_watch_set(&listener->watch, UV_READABLE);
+    }
+}
+
+static void accept_again(struct timer *timer)
+{
+    struct worker_listener *listener = LIST_ENTRY(timer, struct worker_listener, retry);
+
+    if (listener->watched) {
+        loop_watch_set(&listener->watch, UV_READABLE);
+    }
+}
+
+static void on_acceptable(void *context, int events)
+{
+    struct worker_listener *listener = context;
+
+    (void)events;
+    for (int i = 0; i < ACCEPTS_IN_A_GO && listener->watched; i++) {
+        struct sockaddr_storage source;
+        socklen_t size = sizeof(source);
+        int fd =
+            accept4(listener->fd, (struct sockaddr *)&source, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            accepted(listener->worker, listener, fd, (const struct sockaddr *)&source);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            pause_accepting(listener, errno);
+            return;
+        } else if (errno == EAGAIN) {
+            return;
+        } /* ECONNABORTED and the like concern that connection alone */
+    }
+}
+
+/* ---- life ---- */
+
+static int zone_minutes_now(void)
+{
+    time_t now = time(NULL);
+    struct tm local;
+
+    return localtime_r(&now, &local) == NULL ? 0 : (int)(local.tm_gmtoff / 60);
+}
+
+static void every_minute(struct timer *timer)
+{
+    struct worker *worker = LIST_ENTRY(timer, struct worker, minute);
+
+    worker->world.zone_minutes = zone_minutes_now(); /* daylight saving comes and goes */
+    (void)timers_start(loop_timers(worker->loop), &worker->minute,
+                       loop_now_ms(worker->loop) + 60000);
+}
+
+static void init_world(struct worker *worker, struct snapshot *snapshot)
+{
+    struct connection_world *world = &worker->world;
+
+    world->snapshot = snapshot_reference(snapshot);
+    world->limits = worker->settings.limits;
+    world->statistics = &worker->statistics;
+    world->sequences = worker->settings.sequences;
+    world->timers = loop_timers(worker->loop);
+    world->clock = loop_clock(worker->loop);
+    world->zone_minutes = zone_minutes_now();
+    world->put = put_to_spool;
+    world->watch = watch;
+    world->run_again = run_again;
+    world->queue_handshake = queue_handshake;
+    world->release = release;
+    list_init(&world->frames);
+    list_init(&world->connections);
+    buffer_init(&world->answer_scratch, ANSWER_SCRATCH_MAXIMUM);
+}
+
+struct worker *worker_new(const struct worker_settings *settings, struct snapshot *snapshot)
+{
+    struct worker *worker = calloc(1, sizeof(*worker));
+    char name[16];
+
+    if (worker == NULL) {
+        return NULL;
+    }
+    worker->settings = *settings;
+    worker->last_id = settings->index + 1;
+    snprintf(name, sizeof(name), "worker-%u", settings->index);
+    worker->loop = loop_new(name);
+    worker->world.scratch = malloc(SCRATCH_BYTES);
+    worker->world.scratch_size = SCRATCH_BYTES;
+    list_init(&worker->handshakes);
+    list_init(&worker->runnable);
+    statistics_init(&worker->statistics, settings->metrics);
+    if (worker->loop == NULL || worker->world.scratch == NULL) {
+        free(worker->world.scratch);
+        loop_free(&worker->loop);
+        free(worker);
+        return NULL;
+    }
+    init_world(worker, snapshot);
+    worker->minute.fire = every_minute;
+    uv_check_init(loop_uv(worker->loop), &worker->check);
+    uv_idle_init(loop_uv(worker->loop), &worker->idle);
+    worker->check.data = worker;
+    return worker;
+}
+
+void worker_free(struct worker **pointer)
+{
+    struct worker *worker = *pointer;
+
+    *pointer = NULL;
+    if (worker == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < worker->listener_count; i++) {
+        if (worker->listeners[i].fd >= 0) {
+            close(worker->listeners[i].fd);
+        }
+        free(worker->listeners[i].name);
+    }
+    free(worker->listeners);
+    loop_free(&worker->loop);
+    statistics_free(&worker->statistics);
+    snapshot_release(&worker->world.snapshot);
+    buffer_free(&worker->world.answer_scratch);
+    free(worker->world.scratch);
+    free(worker);
+}
+
+int worker_add_listener(struct worker *worker, const char *listener, int fd)
+{
+    struct worker_listener *grown =
+        realloc(worker->listeners, (worker->listener_count + 1) * sizeof(*grown));
+    char *name = strdup(listener);
+
+    if (grown != NULL) {
+        worker->listeners = grown;
+    }
+    if (grown == NULL || name == NULL) {
+        free(name);
+        close(fd);
+        return -ENOMEM;
+    }
+    grown[worker->listener_count++] = (struct worker_listener){
+        .worker = worker,
+        .name = name,
+        .fd = fd,
+        .index = snapshot_find_listener(worker->world.snapshot, listener),
+        .retry = {.fire = accept_again},
+    };
+    return 0;
+}
+
+static void on_start(void *context)
+{
+    struct worker *worker = context;
+
+    worker->check_running = uv_check_start(&worker->check, on_check) == 0;
+    every_minute(&worker->minute);
+    for (size_t i = 0; i < worker->listener_count; i++) {
+        struct worker_listener *listener = &worker->listeners[i];
+        listener->watched = loop_watch_start(worker->loop, &listener->watch, listener->fd,
+                                             UV_READABLE, on_acceptable, listener) == 0;
+        if (!listener->watched) {
+            LOG_EVENT(LOG_LEVEL_ERROR, "listen-failed", LOG_STRING("listener", listener->name));
+        }
+    }
+}
+
+int worker_start(struct worker *worker)
+{
+    return loop_start(worker->loop, on_start, worker);
+}
+
+static void stop_accepting(struct worker *worker)
+{
+    for (size_t i = 0; i < worker->listener_count; i++) {
+        struct worker_listener *listener = &worker->listeners[i];
+        timers_stop(loop_timers(worker->loop), &listener->retry);
+        if (listener->watched) {
+            loop_watch_stop(&listener->watch);
+            listener->watched = false;
+        }
+        if (listener->fd >= 0) {
+            close(listener->fd);
+            listener->fd = -1;
+        }
+    }
+}
+
+struct stop_mail {
+    struct mail mail;
+    struct worker *worker;
+};
+
+static void on_stop(struct mail *mail)
+{
+    struct stop_mail *stop = LIST_ENTRY(mail, struct stop_mail, mail);
+    struct worker *worker = stop->worker;
+
+    stop_accepting(worker);
+    LIST_FOREACH_SAFE(node, next, &worker->world.connections) {
+        connection_close(LIST_ENTRY(node, struct connection, in_world), REASON_SHUTDOWN);
+    }
+    timers_stop(loop_timers(worker->loop), &worker->minute);
+    uv_close((uv_handle_t *)&worker->check, NULL);
+    uv_close((uv_handle_t *)&worker->idle, NULL);
+    loop_stop(worker->loop);
+    free(stop);
+}
+
+void worker_stop(struct worker *worker)
+{
+    struct stop_mail *stop = malloc(sizeof(*stop));
+
+    if (stop == NULL) {
+        return; /* the process is about to end anyway, and ends without waiting for this thread */
+    }
+    stop->mail.deliver = on_stop;
+    stop->worker = worker;
+    mailbox_post(loop_mailbox(worker->loop), &stop->mail);
+    loop_join(worker->loop);
+}
+
+struct mailbox *worker_mailbox(struct worker *worker)
+{
+    return loop_mailbox(worker->loop);
+}
+
+/* ---- on the worker's thread ---- */
+
+void worker_apply(struct worker *worker, struct snapshot *snapshot)
+{
+    struct snapshot *old = worker->world.snapshot;
+
+    worker->world.snapshot = snapshot;
+    for (size_t i = 0; i < worker->listener_count; i++) {
+        worker->listeners[i].index = snapshot_find_listener(snapshot, worker->listeners[i].name);
+    }
+    LIST_FOREACH_SAFE(node, next, &worker->world.connections) {
+        struct connection *connection = LIST_ENTRY(node, struct connection, in_world);
+        connection_decide_again(connection,
+                                snapshot_find_listener(snapshot, connection->config->name));
+    }
+    snapshot_release(&old);
+}
+
+void worker_drain(struct worker *worker, void (*done)(void *context), void *context)
+{
+    worker->world.draining = true;
+    worker->drained = done;
+    worker->drained_context = context;
+    stop_accepting(worker);
+    LIST_FOREACH_SAFE(node, next, &worker->world.connections) {
+        connection_drain(LIST_ENTRY(node, struct connection, in_world));
+    }
+    tell_drained(worker);
+}
+
+void worker_notice(struct worker *worker, struct spool_notice *notice)
+{
+    struct served *served = *find(worker, notice->connection);
+
+    if (served == NULL) {
+        spool_notice_free(&notice); /* the connection has gone: the verdict stays with the record */
+        return;
+    }
+    connection_notice(served->connection, notice);
+}
+
+static void describe(const struct connection *connection, struct ingress_connection *ret)
+{
+    const struct tls_session *tls = connection->stream.tls;
+    const char *subject = tls == NULL ? NULL : tls_session_subject(tls);
+
+    memset(ret, 0, sizeof(*ret));
+    ret->id = connection->id;
+    snprintf(ret->listener, sizeof(ret->listener), "%s", connection->config->name);
+    snprintf(ret->peer, sizeof(ret->peer), "%s",
+             connection->peer == NULL ? "" : connection->peer->name);
+    address_text(&connection->source.any, ret->address);
+    if (tls != NULL && connection->state > CONNECTION_HANDSHAKE) {
+        snprintf(ret->tls, sizeof(ret->tls), "%s %s", tls_session_version(tls),
+                 tls_session_cipher(tls));
+    }
+    snprintf(ret->subject, sizeof(ret->subject), "%s", subject == NULL ? "" : subject);
+    ret->state = connection_state_name(connection->state);
+    ret->opened_wall_ms = connection->opened_wall_ms;
+    ret->last_message_wall_ms = connection->last_message_wall_ms;
+    ret->messages = connection->messages;
+    ret->refused = connection->refused;
+}
+
+int worker_census(struct worker *worker, struct ingress_census *census)
+{
+    size_t wanted = census->count + worker->connections;
+
+    if (wanted > census->capacity) {
+        struct ingress_connection *grown =
+            realloc(census->connections, wanted * sizeof(*census->connections));
+        if (grown == NULL) {
+            return -ENOMEM;
+        }
+        census->connections = grown;
+        census->capacity = wanted;
+    }
+    LIST_FOREACH_SAFE(node, next, &worker->world.connections) {
+        describe(LIST_ENTRY(node, struct connection, in_world),
+                 &census->connections[census->count++]);
+    }
+    return 0;
+}
