@@ -180,9 +180,9 @@ static bool load_key(struct load *load)
         return false;
     }
     /* mbedTLS takes the NUL behind PEM as part of it, and none behind DER. */
-    int result = mbedtls_pk_parse_key(&load->bundle->key, file.data,
-                                      file.length + (file.is_der ? 0 : 1), NULL, 0,
-                                      mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
+    int result =
+        mbedtls_pk_parse_key(&load->bundle->key, file.data, file.length + (file.is_der ? 0 : 1),
+                             NULL, 0, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
     if (result != 0)
         explain_key(load, &file, result);
     pem_free(&file);
@@ -314,7 +314,10 @@ static struct bundle *bundle_new(const struct bundle_files *files)
 struct bundle *bundle_load(const struct bundle_files *files, int64_t now_s, bundle_report *report,
                            void *context)
 {
-    struct load load = {.files = files, .now_s = now_s, .report = report, .context = context,
+    struct load load = {.files = files,
+                        .now_s = now_s,
+                        .report = report,
+                        .context = context,
                         .file = files->certificate};
     load.bundle = psa_crypto_init() == PSA_SUCCESS ? bundle_new(files) : NULL;
     if (load.bundle == NULL) {

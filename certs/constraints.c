@@ -85,8 +85,7 @@ static bool find_constraints(const mbedtls_x509_crt *authority, struct constrain
     if (!take_tag(&all, SEQUENCE, &list))
         return false;
     while (left(list) > 0) {
-        if (!take_tag(&list, SEQUENCE, &extension) ||
-            !take_tag(&extension, MBEDTLS_ASN1_OID, &oid))
+        if (!take_tag(&list, SEQUENCE, &extension) || !take_tag(&extension, MBEDTLS_ASN1_OID, &oid))
             return false;
         if (!is_name_constraints(oid))
             continue;
@@ -266,9 +265,8 @@ static bool same_attribute(struct bytes a, struct bytes b)
     struct bytes oid_a, oid_b, value_a, value_b;
     int tag_a, tag_b;
     return take_tag(&a, MBEDTLS_ASN1_OID, &oid_a) && take_tag(&b, MBEDTLS_ASN1_OID, &oid_b) &&
-           take(&a, &tag_a, &value_a) && take(&b, &tag_b, &value_b) &&
-           left(oid_a) == left(oid_b) && memcmp(oid_a.at, oid_b.at, left(oid_a)) == 0 &&
-           same_value(value_a, value_b);
+           take(&a, &tag_a, &value_a) && take(&b, &tag_b, &value_b) && left(oid_a) == left(oid_b) &&
+           memcmp(oid_a.at, oid_b.at, left(oid_a)) == 0 && same_value(value_a, value_b);
 }
 
 /* Are base's RDNs the first ones of name's? Both point at the Name's TLV. */

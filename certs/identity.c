@@ -53,8 +53,8 @@ static int add_alternative_names(struct identity *identity, const mbedtls_x509_c
     int result = 0;
     if (!mbedtls_x509_crt_has_ext_type(certificate, MBEDTLS_X509_EXT_SUBJECT_ALT_NAME))
         return 0;
-    for (const mbedtls_x509_sequence *at = &certificate->subject_alt_names; at != NULL && result == 0;
-         at = at->next) {
+    for (const mbedtls_x509_sequence *at = &certificate->subject_alt_names;
+         at != NULL && result == 0; at = at->next) {
         switch (at->buf.tag & MBEDTLS_ASN1_TAG_VALUE_MASK) {
         case MBEDTLS_X509_SAN_DNS_NAME:
             identity->has_alternative_names = true;

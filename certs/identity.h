@@ -23,16 +23,17 @@
 #include <stdint.h>
 
 struct identity {
-    char *subject;      /* RFC 4514-like text, escaped, at most 512 bytes: for logs */
-    char *issuer;       /* likewise */
-    char *common_name;  /* NULL when none or several */
+    char *subject;     /* RFC 4514-like text, escaped, at most 512 bytes: for logs */
+    char *issuer;      /* likewise */
+    char *common_name; /* NULL when none or several */
     char **dns, **email, **uri;
     size_t dns_count, email_count, uri_count;
     /* A SAN of one of these kinds came, even where no name of it was fit to be kept: cn: is off. */
     bool has_alternative_names;
     uint8_t sha256[32];      /* of the DER */
     uint8_t spki_sha256[32]; /* of the SubjectPublicKeyInfo */
-    uint8_t root_sha256[32]; /* DER digest of the root that the chain ended in; zeros when unknown */
+    uint8_t
+        root_sha256[32]; /* DER digest of the root that the chain ended in; zeros when unknown */
     int64_t not_before_s, not_after_s;
 };
 
@@ -58,9 +59,8 @@ struct identity_matcher {
 };
 
 /* 0, or -EINVAL with one sentence in ret_error (what is wrong and how it is written). */
-__attribute__((warn_unused_result)) int identity_matcher_parse(const char *text,
-                                                               struct identity_matcher *ret_matcher,
-                                                               char ret_error[256]);
+__attribute__((warn_unused_result)) int
+identity_matcher_parse(const char *text, struct identity_matcher *ret_matcher, char ret_error[256]);
 void identity_matcher_free(struct identity_matcher *matcher);
 bool identity_matches(const struct identity *identity, const struct identity_matcher *matcher);
 

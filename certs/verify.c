@@ -224,7 +224,7 @@ int verify_callback_strict(void *context, mbedtls_x509_crt *certificate, int dep
     const struct verify *verify = context;
     int result = verify_callback(context, certificate, depth, flags);
     return result == 0 && depth == 0 && verify->reason[0] != '\0' ? MBEDTLS_ERR_X509_FATAL_ERROR
-                                                                   : result;
+                                                                  : result;
 }
 
 void verify_init(struct verify *verify, const struct bundle *bundle)

@@ -1,0 +1,65 @@
+/*
+ * internal: what the files of this folder share. Nobody else includes it.
+ */
+#ifndef MLLPGW_TLS_INTERNAL_H
+#define MLLPGW_TLS_INTERNAL_H
+
+#include "certs/verify.h"
+#include "tls/tls.h"
+
+#include <mbedtls/ssl.h>
+
+struct tls_server {
+    mbedtls_ssl_config config;
+    struct bundle *bundle;
+    enum tls_client client;
+    int references; /* atomic */
+};
+
+struct tls_client_context {
+    mbedtls_ssl_config config;
+    mbedtls_x509_crt chain, roots;
+    mbedtls_pk_context key;
+    char *server_name;
+};
+
+enum tls_state {
+    TLS_HANDSHAKE, /* until mbedTLS says that it is over */
+    TLS_OPEN,      /* bytes go both ways */
+    TLS_BROKEN     /* problem says why; nothing more may be called on mbedTLS */
+};
+
+/* Only while the handshake lasts. */
+struct tls_handshake {
+    struct verify verify;
+    bool out_of_memory;
+    unsigned char first[11]; /* of the peer: record header, ClientHello's header and version */
+    size_t first_count;
+};
+
+struct tls_session {
+    mbedtls_ssl_context ssl;
+    struct tls_server *server;         /* one of these two */
+    struct tls_client_context *client; /* the caller's */
+    int fd;
+    int socket_error; /* errno of the last failed call, positive */
+    enum tls_state state;
+    bool wants_write, blocked, plain, heard, closing;
+    struct tls_handshake *handshake;
+    struct identity *identity;
+    /* The peer's certificates as they came (DER, one behind the other), for verify_again. */
+    unsigned char *chain;
+    size_t chain_length;
+    /* Bytes read from the socket that mbedTLS hasn't asked for yet. */
+    unsigned char *ahead;
+    size_t ahead_at, ahead_length;
+    size_t unsent; /* length of the write that mbedTLS wants repeated */
+    char *problem;
+};
+
+/* Sentences for the session's problem; each ends the session (TLS_BROKEN) and answers the errno that the
+ * caller passes on. */
+int tls_problem_handshake(struct tls_session *session, int error);
+int tls_problem_stream(struct tls_session *session, int error);
+
+#endif
