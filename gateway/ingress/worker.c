@@ -374,8 +374,10 @@ static void every_minute(struct timer *timer)
     struct worker *worker = LIST_ENTRY(timer, struct worker, minute);
 
     worker->world.zone_minutes = zone_minutes_now(); /* daylight saving comes and goes */
-    (void)timers_start(loop_timers(worker->loop), &worker->minute,
-                       loop_now_ms(worker->loop) + 60000);
+    if (timers_start(loop_timers(worker->loop), &worker->minute,
+                     loop_now_ms(worker->loop) + 60000) != 0) {
+        LOG_EVENT(LOG_LEVEL_ERROR, "timer-failed", LOG_STRING("words", "memory is out"));
+    }
 }
 
 static void init_world(struct worker *worker, struct snapshot *snapshot)
