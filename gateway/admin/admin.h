@@ -48,8 +48,8 @@ struct admin_gateway {
 };
 
 struct admin_settings {
-    const char *http_address;   /* NULL: none */
-    const char *control_socket; /* path */
+    const char *http_address;                   /* NULL: none */
+    const char *control_socket;                 /* path */
     const char *control_group, *operator_group; /* NULL: see config.h */
 };
 

@@ -1,4 +1,4 @@
-#include "ctl/text.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <time.h>

@@ -1,11 +1,12 @@
 /*
- * text: how mllpctl writes numbers, ages and foreign bytes.
+ * text: numbers, ages and foreign bytes for people (mllpctl, the status page).
  *
+ * Pure. Threads: any.
  * Nothing that comes from a message, a certificate or the socket reaches the terminal unescaped:
  * control characters (C0, DEL, C1) and bytes that are no UTF-8 become \xNN.
  */
-#ifndef MLLPGW_CTL_TEXT_H
-#define MLLPGW_CTL_TEXT_H
+#ifndef MLLPGW_BASE_TEXT_H
+#define MLLPGW_BASE_TEXT_H
 
 #include "base/buffer.h"
 

@@ -1,6 +1,6 @@
 #include "ctl/send_connection.h"
 
-#include "ctl/text.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <netinet/in.h>

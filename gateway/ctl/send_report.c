@@ -1,6 +1,6 @@
 #include "ctl/send_report.h"
 
-#include "ctl/text.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <jansson.h>
