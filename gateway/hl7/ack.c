@@ -185,6 +185,22 @@ static void ack_message_type(struct ack_writer *writer)
     ack_text(writer, "^ACK", true);
 }
 
+/* Names of table 0211. A header without an end has swallowed the segments behind it, and then text
+ * from the body may stand where MSH-18 belongs: that does not come back. */
+static bool ack_is_character_set(const struct msh *msh)
+{
+    struct span text = msh->character_set;
+
+    for (size_t i = 0; i < text.length; i++) {
+        char byte = text.data[i];
+        bool letter = (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z');
+        bool digit = byte >= '0' && byte <= '9';
+        if (!letter && !digit && byte != msh->repetition && strchr(" /-_.", byte) == NULL)
+            return false;
+    }
+    return text.length <= 200;
+}
+
 static void ack_build_msh(struct ack_writer *writer, const struct ack_parameters *parameters)
 {
     const struct msh *msh = writer->msh;
@@ -204,7 +220,7 @@ static void ack_build_msh(struct ack_writer *writer, const struct ack_parameters
     ack_echo(writer, msh->version);
     for (int i = 13; i < 18; i++)
         ack_field(writer);
-    ack_echo(writer, msh->character_set);
+    ack_echo(writer, ack_is_character_set(msh) ? msh->character_set : span_of(NULL, 0));
     ack_segment_end(writer);
 }
 
