@@ -41,7 +41,9 @@ struct admin_gateway {
     int (*reload)(void *context, struct problems *problems, size_t *ret_changed);
     /* Starts the drain; the process ends when it is done. */
     void (*drain)(void *context);
-    /* {"listeners":[...],"routes":[...],"spool":{...},"certificates":[...]} */
+    /* Members named _at_ms (_at_s) are shown to people as times, _ms and _s as spans, bytes and _bytes
+     * as sizes.
+     * {"listeners":[...],"routes":[...],"spool":{...},"certificates":[...]} */
     void (*status)(void *context, struct admin_reply *reply);
     /* {"connections":[{"id","listener","peer","address","since","messages","last","tls","subject"}]} */
     void (*connections)(void *context, struct admin_reply *reply);
@@ -57,7 +59,11 @@ struct admin_settings {
 struct admin *admin_new(const struct admin_gateway *gateway, const struct admin_settings *settings,
                         char ret_error[512]);
 __attribute__((warn_unused_result)) int admin_start(struct admin *admin);
+/* Ends the thread and closes the doors. Everyone who may still owe it an answer (spool, workers) has
+ * ended before. */
 void admin_free(struct admin **admin);
+/* Where HTTP listens, for an address with port 0; 0: nowhere. */
+int admin_http_port(const struct admin *admin);
 /* The loop that runs reload and what gateway.c wants done beside the data path. */
 struct loop *admin_loop(struct admin *admin);
 

@@ -48,6 +48,29 @@ const char *text_time(int64_t wall_ms, char ret_text[TEXT_SHORT_BYTES])
     return ret_text;
 }
 
+static bool text_ends_in(const char *name, const char *ending)
+{
+    size_t length = strlen(name), tail = strlen(ending);
+
+    return length >= tail && strcmp(name + length - tail, ending) == 0;
+}
+
+const char *text_number_of(const char *name, int64_t number, char ret_text[TEXT_SHORT_BYTES])
+{
+    if (text_ends_in(name, "_at_ms"))
+        return text_time(number, ret_text);
+    if (text_ends_in(name, "_at_s"))
+        return text_time(number * 1000, ret_text);
+    if (text_ends_in(name, "_ms"))
+        return text_age(number, ret_text);
+    if (text_ends_in(name, "_s"))
+        return text_age(number * 1000, ret_text);
+    if (text_ends_in(name, "bytes"))
+        return text_bytes(number, ret_text);
+    snprintf(ret_text, TEXT_SHORT_BYTES, "%lld", (long long)number);
+    return ret_text;
+}
+
 /* Length of the UTF-8 sequence at the start of bytes that may be printed; 0: none (RFC 3629). */
 static size_t text_printable(struct span bytes)
 {

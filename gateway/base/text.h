@@ -21,6 +21,10 @@ const char *text_bytes(int64_t bytes, char ret_text[TEXT_SHORT_BYTES]);
 /* "2026-11-22T07:48:39Z"; "-" for 0. */
 const char *text_time(int64_t wall_ms, char ret_text[TEXT_SHORT_BYTES]);
 
+/* An integer as its name says: _at_ms and _at_s are times, _ms and _s spans, bytes and _bytes sizes; else plain
+ * digits. */
+const char *text_number_of(const char *name, int64_t number, char ret_text[TEXT_SHORT_BYTES]);
+
 /* segments: CR (with an LF behind it) and LF become line ends; else they are escaped like the rest. */
 __attribute__((warn_unused_result)) int text_escape(struct buffer *out, struct span bytes,
                                                     bool segments);
