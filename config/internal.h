@@ -109,6 +109,11 @@ bool was_given(const struct subject *subject, const char *key);
 const char *suggest(const char *word, const char *const *words, size_t count,
                     char ret_text[SUGGESTION_BYTES]);
 
+/* slurp.c: 0 or a negative errno; -EISDIR, -EINVAL for what is no regular file, -EFBIG. The text ends
+ * with a NUL besides. */
+__attribute__((warn_unused_result)) int slurp(const char *file, size_t maximum, char **ret_text,
+                                              size_t *ret_length);
+
 /* source.c: a file with its @includes put in, ready for libconfig. */
 struct source;
 struct source *source_load(struct memory *memory, const char *file, struct problems *problems);

@@ -14,7 +14,7 @@ struct chunk {
 
 struct note {
     const void *object;
-    const char *key; /* a table's, never freed */
+    const char *key; /* the table's, or in the arena */
     int element;
     struct place place;
 };
@@ -94,6 +94,9 @@ char *memory_format(struct memory *memory, const char *format, ...)
 void memory_note(struct memory *memory, const void *object, const char *key, int element,
                  struct place place)
 {
+    if (!key) {
+        return; /* its copy failed: memory->failed says so */
+    }
     if (memory->count == memory->capacity) {
         size_t capacity = memory->capacity ? memory->capacity * 2 : 64;
         struct note *notes = realloc(memory->notes, capacity * sizeof *notes);

@@ -5,11 +5,8 @@
  */
 #include "config/internal.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define PEM_BYTES (4 * 1024 * 1024)
 #define BEGIN_MARK "-----BEGIN CERTIFICATE-----"
@@ -18,25 +15,9 @@
 /* NULL when it can't be read; the file checks say why. */
 static char *read_bundle(const char *file)
 {
-    struct stat status;
     char *text = NULL;
-    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0) {
-        return NULL;
-    }
-    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size <= PEM_BYTES) {
-        text = calloc(1, (size_t)status.st_size + 1);
-    }
-    size_t length = 0;
-    while (text && length < (size_t)status.st_size) {
-        ssize_t got = read(fd, text + length, (size_t)status.st_size - length);
-        if (got <= 0) {
-            break;
-        }
-        length += (size_t)got;
-    }
-    close(fd);
-    return text;
+    size_t length;
+    return slurp(file, PEM_BYTES, &text, &length) < 0 ? NULL : text;
 }
 
 /* The next certificate's base64, blanks taken out in place; NULL at the end. */

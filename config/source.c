@@ -10,11 +10,8 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define SOURCE_BYTES (4 * 1024 * 1024) /* thousands of peers fit */
 #define INCLUDE_DEPTH 8
@@ -282,46 +279,6 @@ static void read_text(struct source *source, const char *file, const char *text,
     }
 }
 
-/* 0 or a negative errno; -EISDIR and -EINVAL for what is no file. */
-static int slurp(const char *file, char **ret_text, size_t *ret_length)
-{
-    int result = 0;
-    char *text = NULL;
-    size_t length = 0;
-    struct stat status;
-    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &status) < 0) {
-        result = -errno;
-        goto out;
-    }
-    if (!S_ISREG(status.st_mode)) {
-        result = S_ISDIR(status.st_mode) ? -EISDIR : -EINVAL;
-        goto out;
-    }
-    text = malloc(SOURCE_BYTES + 1);
-    while (text && length <= SOURCE_BYTES) {
-        ssize_t got = read(fd, text + length, SOURCE_BYTES + 1 - length);
-        if (got <= 0) {
-            result = got < 0 ? -errno : 0;
-            break;
-        }
-        length += (size_t)got;
-    }
-    result = text ? result : -ENOMEM;
-    result = length > SOURCE_BYTES ? -EFBIG : result;
-out:
-    if (fd >= 0) {
-        close(fd);
-    }
-    if (result < 0) {
-        free(text);
-        return result;
-    }
-    *ret_text = text;
-    *ret_length = length;
-    return 0;
-}
-
 static const char *slurp_error(int error)
 {
     switch (-error) {
@@ -344,7 +301,7 @@ static void read_file(struct source *source, const char *file, struct place from
     }
     char *text;
     size_t length;
-    int result = slurp(file, &text, &length);
+    int result = slurp(file, SOURCE_BYTES, &text, &length);
     if (result < 0) {
         source->failed = true;
         struct place place = from.file ? from : (struct place){file, 0};
