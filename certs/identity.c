@@ -148,6 +148,7 @@ struct digests {
 static int add_digest(void *context, size_t number, const unsigned char *der, size_t length)
 {
     struct digests *digests = context;
+    uint8_t(*longer)[32];
     mbedtls_x509_crt certificate;
     mbedtls_x509_crt_init(&certificate);
     /* Name constraints may be critical here, as in a bundle's roots. */
@@ -159,7 +160,7 @@ static int add_digest(void *context, size_t number, const unsigned char *der, si
         result = -EINVAL;
         goto out;
     }
-    uint8_t(*longer)[32] = realloc(digests->list, (digests->count + 1) * sizeof *longer);
+    longer = realloc(digests->list, (digests->count + 1) * sizeof *longer);
     result = -ENOMEM;
     if (longer == NULL)
         goto out;

@@ -30,8 +30,8 @@ static bool parse_hex(const char *text, uint8_t ret_digest[32])
         int value = hex_digit(*text);
         if (value < 0 || digits == 64)
             return false;
-        uint8_t *byte = &ret_digest[digits / 2];
-        *byte = digits % 2 == 0 ? (uint8_t)(value << 4) : (uint8_t)(*byte | value);
+        int high = digits % 2 == 0 ? 0 : ret_digest[digits / 2] << 4;
+        ret_digest[digits / 2] = (uint8_t)(high | value);
         digits++;
     }
     return digits == 64;

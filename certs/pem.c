@@ -48,6 +48,7 @@ int pem_read(const char *path, struct pem_file *ret_file, char ret_error[PEM_ERR
 {
     struct pem_file file = {0};
     struct stat status;
+    size_t size = 0;
     int result = 0;
     /* Not to hang on a FIFO that somebody named by mistake. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -62,7 +63,7 @@ int pem_read(const char *path, struct pem_file *ret_file, char ret_error[PEM_ERR
                  S_ISREG(status.st_mode) ? "is larger than 64 MiB" : "is not a file");
         goto out;
     }
-    size_t size = (size_t)status.st_size;
+    size = (size_t)status.st_size;
     file.data = calloc(1, size + 1);
     result = file.data == NULL ? -ENOMEM : read_all(fd, file.data, size, &file.length);
     if (result < 0)
