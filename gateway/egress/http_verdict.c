@@ -1,0 +1,278 @@
+#include "egress/http_verdict.h"
+#include "hl7/ack.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <strings.h>
+
+#define VT 0x0b
+#define FS 0x1c
+
+static struct span verdict_trim(struct span body)
+{
+    if (body.length > 0 && body.data[0] == VT) {
+        body.data++;
+        body.length--;
+    }
+    for (; body.length > 0; body.length--) {
+        char last = body.data[body.length - 1];
+
+        if (last != FS && !(last == '\r' && body.length > 1 && body.data[body.length - 2] == FS))
+            break;
+    }
+    return body;
+}
+
+static bool verdict_starts(struct span body, const char *segment)
+{
+    return body.length >= 3 && memcmp(body.data, segment, 3) == 0;
+}
+
+/* What msh_read() forgives before the header: a byte order mark and white space. */
+static struct span verdict_skip_lead(struct span body)
+{
+    if (body.length >= 3 && memcmp(body.data, "\xef\xbb\xbf", 3) == 0)
+        body = span_of(body.data + 3, body.length - 3);
+    while (body.length > 0 && strchr("\r\n ", body.data[0]) != NULL && body.data[0] != '\0')
+        body = span_of(body.data + 1, body.length - 1);
+    return body;
+}
+
+static bool verdict_is_batch(struct span body)
+{
+    body = verdict_skip_lead(body);
+    return verdict_starts(body, "BHS") || verdict_starts(body, "FHS");
+}
+
+static bool verdict_is_hl7(const char *content_type, struct span body)
+{
+    if (body.length == 0)
+        return false;
+    if (verdict_is_batch(body) || verdict_starts(verdict_skip_lead(body), "MSH"))
+        return true;
+    return strcasestr(content_type, "hl7-v2") != NULL || strcasestr(content_type, "hl7v2") != NULL;
+}
+
+struct verdict_search {
+    struct span wanted;
+};
+
+static int verdict_compare_id(struct span message, size_t index, void *context)
+{
+    const struct verdict_search *search = context;
+    struct msh msh;
+
+    (void)index;
+    (void)msh_read(message, &msh, NULL);
+    return span_equal(msh.control_id, search->wanted) ? 1 : 0;
+}
+
+/* For a batch any of its messages' MSH-10 is ours as well as the envelope's own id. */
+static bool verdict_is_ours(const struct http_question *question, struct span control_id)
+{
+    struct verdict_search search = {control_id};
+
+    return span_equal(control_id, question->control_id) ||
+           batch_each(question->sent, verdict_compare_id, &search) != 0;
+}
+
+struct verdict_answer {
+    const struct http_question *question;
+    struct ack_reply reply; /* the first negative one, else the last */
+    bool any, negative, foreign;
+};
+
+static int verdict_read_one(struct span content, size_t index, void *context)
+{
+    struct verdict_answer *answer = context;
+    struct ack_reply reply;
+
+    (void)index;
+    if (ack_read(content, &reply) != 0)
+        return -EBADMSG;
+    answer->foreign |= !verdict_is_ours(answer->question, reply.control_id);
+    if (!answer->negative)
+        answer->reply = reply;
+    answer->negative |= !ack_code_is_positive(reply.code);
+    answer->any = true;
+    return 0;
+}
+
+static int verdict_read(struct span body, struct verdict_answer *answer)
+{
+    int result = verdict_is_batch(body) ? batch_each(body, verdict_read_one, answer)
+                                        : verdict_read_one(body, 0, answer);
+
+    return result == 0 && !answer->any ? -EBADMSG : result;
+}
+
+/* ERR-2 says where, as a segment's name and numbers. Anything else in that place may be content. */
+static void verdict_copy_location(struct span location, char component, char ret_location[32])
+{
+    if (location.length < 3 || location.length > 31)
+        return;
+    for (size_t i = 0; i < location.length; i++) {
+        char c = location.data[i] == component ? '^' : location.data[i];
+        bool letter = c >= 'A' && c <= 'Z', digit = c >= '0' && c <= '9';
+
+        if (i == 0 ? !letter : i < 3 ? !letter && !digit : !digit && c != '^')
+            goto not_a_location;
+        ret_location[i] = c;
+    }
+    ret_location[location.length] = '\0';
+    return;
+not_a_location:
+    ret_location[0] = '\0';
+}
+
+static bool verdict_says_nothing_about_message(int status)
+{
+    switch (status) {
+    case 408:
+    case 421:
+    case 425:
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static enum verdict_kind verdict_of_status(int status)
+{
+    switch (status) {
+    case 400:
+    case 413:
+    case 415:
+    case 422:
+        return VERDICT_REFUSED;
+    case 408:
+    case 409:
+    case 421:
+    case 425:
+    case 429:
+        return VERDICT_RETRY;
+    default:
+        if (status >= 200 && status < 300)
+            return VERDICT_ACCEPTED;
+        return status >= 300 && status < 500 ? VERDICT_OPERATOR : VERDICT_RETRY;
+    }
+}
+
+static bool verdict_override(const struct http_question *question, int status,
+                             enum verdict_kind *ret_kind)
+{
+    static const enum verdict_kind kinds[] = {[CONFIG_VERDICT_ACCEPTED] = VERDICT_ACCEPTED,
+                                              [CONFIG_VERDICT_REFUSED] = VERDICT_REFUSED,
+                                              [CONFIG_VERDICT_RETRY] = VERDICT_RETRY,
+                                              [CONFIG_VERDICT_OPERATOR] = VERDICT_OPERATOR};
+
+    for (size_t i = 0; i < question->override_count; i++) {
+        if (question->overrides[i].status == status) {
+            *ret_kind = kinds[question->overrides[i].verdict];
+            return true;
+        }
+    }
+    return false;
+}
+
+static void verdict_take_reply(const struct verdict_answer *answer, struct verdict *verdict)
+{
+    const struct ack_reply *reply = &answer->reply;
+
+    snprintf(verdict->code, sizeof(verdict->code), "%s", ack_code_text(reply->code));
+    verdict->error_code = reply->error_code;
+    verdict_copy_location(reply->error_location, reply->header.component, verdict->error_location);
+    if (verdict->error_code != 0)
+        snprintf(verdict->reason, sizeof(verdict->reason), "%s from the store (ERR %d)",
+                 verdict->code, verdict->error_code);
+    else
+        snprintf(verdict->reason, sizeof(verdict->reason), "%s from the store", verdict->code);
+}
+
+static void verdict_of_hl7(const struct http_question *question, struct span body,
+                           struct verdict *verdict)
+{
+    struct verdict_answer answer = {.question = question};
+
+    verdict->kind = VERDICT_RETRY;
+    if (verdict_read(body, &answer) != 0) {
+        snprintf(verdict->reason, sizeof(verdict->reason),
+                 "HTTP %d, the HL7 in the answer cannot be read", verdict->status);
+        return;
+    }
+    verdict->answer_is_hl7 = true;
+    verdict_take_reply(&answer, verdict);
+    if (answer.foreign)
+        snprintf(verdict->reason, sizeof(verdict->reason),
+                 "%s from the store, but MSA-2 is not ours", verdict->code);
+    else
+        verdict->kind = answer.negative ? VERDICT_REFUSED : VERDICT_ACCEPTED;
+}
+
+static void verdict_of_answer(const struct http_question *question,
+                              const struct http_result *result, struct verdict *verdict)
+{
+    struct span body = verdict_trim(result->body);
+    bool success = result->status >= 200 && result->status < 300;
+
+    verdict->kind = verdict_of_status(result->status);
+    snprintf(verdict->reason, sizeof(verdict->reason), "%.95s", result->words);
+    if (success && result->failure == HTTP_ANSWER_TOO_LARGE)
+        verdict->kind = VERDICT_RETRY;
+    else if (success && verdict_is_hl7(result->content_type, body))
+        verdict_of_hl7(question, body, verdict);
+    (void)verdict_override(question, result->status, &verdict->kind);
+    verdict->about_message =
+        verdict->kind == VERDICT_ACCEPTED || verdict->kind == VERDICT_REFUSED ||
+        (verdict->kind == VERDICT_RETRY && !verdict_says_nothing_about_message(result->status));
+    if (body.length > 0 && (verdict->answer_is_hl7 || verdict->kind != VERDICT_ACCEPTED))
+        verdict->answer = answer_bytes_new(body);
+}
+
+void http_verdict_make(const struct http_question *question, const struct http_result *result,
+                       struct verdict *ret_verdict)
+{
+    *ret_verdict = (struct verdict){.status = result->status,
+                                    .not_sent = result->not_sent,
+                                    .retry_after_ms = result->retry_after_ms};
+    switch (result->failure) {
+    case HTTP_OK:
+    case HTTP_ANSWER_TOO_LARGE:
+        verdict_of_answer(question, result, ret_verdict);
+        return;
+    case HTTP_TLS:
+        ret_verdict->kind = VERDICT_OPERATOR;
+        break;
+    case HTTP_PROXY:
+        ret_verdict->kind =
+            verdict_of_status(result->status) == VERDICT_RETRY ? VERDICT_RETRY : VERDICT_OPERATOR;
+        break;
+    case HTTP_RESOLVE:
+    case HTTP_CONNECT:
+    case HTTP_TIMEOUT:
+    case HTTP_TRANSPORT:
+    case HTTP_INTERNAL:
+        ret_verdict->kind = VERDICT_RETRY;
+        break;
+    }
+    snprintf(ret_verdict->reason, sizeof(ret_verdict->reason), "%.95s", result->words);
+}
+
+enum verdict_kind http_verdict_of_token(enum http_failure failure, int status)
+{
+    if (failure == HTTP_TLS)
+        return VERDICT_OPERATOR;
+    if (failure != HTTP_OK && failure != HTTP_PROXY)
+        return VERDICT_RETRY;
+    switch (verdict_of_status(status)) {
+    case VERDICT_REFUSED:
+    case VERDICT_OPERATOR:
+        return VERDICT_OPERATOR;
+    default:
+        return VERDICT_RETRY; /* a 200 without a token among them */
+    }
+}

@@ -1,0 +1,35 @@
+/*
+ * http_verdict: what an HTTP result says about the message that was sent. The rules of
+ * semantics (Order, retry, dead letters), one function each way.
+ *
+ *   accepted  2xx without HL7; MSA-1 AA or CA whose MSA-2 is ours
+ *   refused   MSA-1 AE, AR, CE or CR in a 2xx; 400, 413, 415, 422
+ *   operator  401, 403, 404, 405, 407, other 4xx, 3xx; TLS; the proxy's own 3xx and 4xx
+ *   retry     transport errors, 408, 409 (the same key is being worked on), 421, 425, 429, 5xx;
+ *             HL7 that cannot be read; another message's MSA-2
+ * "HL7" is a body that starts with MSH, BHS or FHS (MLLP framing around it is forgiven), or any
+ * body with an HL7 content type. The store's setting `verdicts` goes before all rules for a status.
+ * Pure, but for memory. Threads: any.
+ */
+#ifndef MLLPGW_EGRESS_HTTP_VERDICT_H
+#define MLLPGW_EGRESS_HTTP_VERDICT_H
+
+#include "config/config.h"
+#include "http/client.h"
+#include "spool/verdict.h"
+
+struct http_question {
+    const struct config_status_verdict *overrides;
+    size_t override_count;
+    struct span sent;       /* the message, or the whole batch */
+    struct span control_id; /* its MSH-10; of a batch BHS-11 or FHS-11 */
+};
+
+/* The verdict owns a reference to its answer. Its reason never holds content. */
+void http_verdict_make(const struct http_question *question, const struct http_result *result,
+                       struct verdict *ret_verdict);
+
+/* For operators' failures that are not about a request to the store: a token that could not be had. */
+enum verdict_kind http_verdict_of_token(enum http_failure failure, int status);
+
+#endif
