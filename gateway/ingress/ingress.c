@@ -40,7 +40,6 @@ static int add_worker(struct ingress *ingress, const struct ingress_settings *se
     struct worker_settings worker_settings = {
         .index = ingress->worker_count,
         .count = settings->workers,
-        .spool = settings->spool,
         .metrics = settings->metrics,
         .limits = settings->limits,
         .sequences = settings->sequences,
@@ -75,16 +74,24 @@ struct ingress *ingress_new(const struct ingress_settings *settings, struct snap
     return ingress;
 }
 
-int ingress_start(struct ingress *ingress)
+int ingress_start(struct ingress *ingress, struct spool *spool)
 {
     ingress->started = true;
     for (unsigned i = 0; i < ingress->worker_count; i++) {
-        int error = worker_start(ingress->workers[i]);
+        int error = worker_start(ingress->workers[i], spool);
         if (error != 0) {
             return error;
         }
     }
     return 0;
+}
+
+void ingress_stop(struct ingress *ingress)
+{
+    for (unsigned i = 0; i < ingress->worker_count && ingress->started; i++) {
+        worker_stop(ingress->workers[i]);
+    }
+    ingress->started = false;
 }
 
 void ingress_free(struct ingress **pointer)
@@ -95,9 +102,7 @@ void ingress_free(struct ingress **pointer)
     if (ingress == NULL) {
         return;
     }
-    for (unsigned i = 0; i < ingress->worker_count && ingress->started; i++) {
-        worker_stop(ingress->workers[i]);
-    }
+    ingress_stop(ingress);
     for (unsigned i = 0; i < ingress->worker_count; i++) {
         worker_free(&ingress->workers[i]);
     }

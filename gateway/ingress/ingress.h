@@ -19,7 +19,6 @@ struct ingress;
 
 struct ingress_settings {
     unsigned workers;
-    struct spool *spool;
     struct metrics *metrics;
     struct limits *limits;
     struct sequences *sequences;
@@ -29,8 +28,12 @@ struct ingress_settings {
  * that names the listener and its address. */
 struct ingress *ingress_new(const struct ingress_settings *settings, struct snapshot *snapshot,
                             char ret_error[512]);
-__attribute__((warn_unused_result)) int ingress_start(struct ingress *ingress);
-/* Ends the threads and closes what is left. */
+/* Starts accepting; messages go to this spool. */
+__attribute__((warn_unused_result)) int ingress_start(struct ingress *ingress, struct spool *spool);
+/* Closes every connection and ends the threads; their mailboxes stay, since the spool may still
+ * answer into them. */
+void ingress_stop(struct ingress *ingress);
+/* After the spool has gone. */
 void ingress_free(struct ingress **ingress);
 
 /* Every worker takes over a reference of its own and decides its connections again. The same

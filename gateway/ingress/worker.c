@@ -40,6 +40,7 @@ struct worker {
     struct worker_settings settings;
     struct statistics statistics;
     struct loop *loop;
+    struct spool *spool;
     struct worker_listener *listeners;
     size_t listener_count;
     struct served *buckets[BUCKETS];
@@ -98,7 +99,7 @@ static void put_to_spool(struct connection_world *world, struct connection *conn
     put->reply_to = loop_mailbox(worker->loop);
     put->on_answer = on_answer;
     put->context = worker;
-    spool_put(worker->settings.spool, put);
+    spool_put(worker->spool, put);
 }
 
 static void on_ready(void *context, int events)
@@ -447,6 +448,7 @@ void worker_free(struct worker **pointer)
         free(worker->listeners[i].name);
     }
     free(worker->listeners);
+    mailbox_drain(loop_mailbox(worker->loop)); /* late answers: their connections have gone */
     loop_free(&worker->loop);
     statistics_free(&worker->statistics);
     snapshot_release(&worker->world.snapshot);
@@ -495,8 +497,9 @@ static void on_start(void *context)
     }
 }
 
-int worker_start(struct worker *worker)
+int worker_start(struct worker *worker, struct spool *spool)
 {
+    worker->spool = spool;
     return loop_start(worker->loop, on_start, worker);
 }
 

@@ -10,7 +10,6 @@ struct worker;
 
 struct worker_settings {
     unsigned index, count; /* connection ids of this worker are index + 1 modulo count */
-    struct spool *spool;
     struct metrics *metrics;
     struct limits *limits;
     struct sequences *sequences;
@@ -23,7 +22,7 @@ void worker_free(struct worker **worker);
 /* A bound and listening socket for the listener of this name; the worker owns it. Before start. */
 __attribute__((warn_unused_result)) int worker_add_listener(struct worker *worker,
                                                             const char *listener, int fd);
-__attribute__((warn_unused_result)) int worker_start(struct worker *worker);
+__attribute__((warn_unused_result)) int worker_start(struct worker *worker, struct spool *spool);
 /* Closes every connection and ends the thread. */
 void worker_stop(struct worker *worker);
 

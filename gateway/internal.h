@@ -1,0 +1,85 @@
+/* Shared by gateway.c (making and taking down), reload.c, status.c and drain.c; nobody else
+ * includes it. */
+#ifndef MLLPGW_INTERNAL_H
+#define MLLPGW_INTERNAL_H
+
+#include "admin/admin.h"
+#include "egress/store.h"
+#include "gateway.h"
+#include "http/client.h"
+#include "ingress/ingress.h"
+#include "process.h"
+#include "resolver.h"
+#include "route/route.h"
+
+#include <pthread.h>
+
+enum gateway_state {
+    GATEWAY_STARTING,
+    GATEWAY_SERVING,
+    GATEWAY_DRAINING_INGRESS, /* connections end between messages */
+    GATEWAY_DRAINING_ROUTES,  /* attempts in flight end */
+    GATEWAY_STOPPED,
+};
+
+struct gateway {
+    struct gateway_options options;
+    struct process_user user;
+    int lock_fd;
+    atomic_int state;                      /* enum gateway_state */
+    atomic_int_fast64_t drain_deadline_ms; /* how long a drain may take; from the configuration */
+    struct metrics *metrics;
+    struct limits *limits;
+    struct sequences *sequences;
+    struct offload *offload;
+    struct spool *spool;
+    struct ingress *ingress;
+    struct loop *main_loop;
+    struct loop *delivery;
+    struct http_client *http; /* delivery thread */
+    struct router *router;    /* delivery thread */
+    struct admin *admin;
+    struct resolver *resolver; /* admin thread */
+    /* Changed on the admin thread only (before it starts: main): */
+    struct shared_config *shared;
+    struct snapshot *snapshot;
+    struct shared_config *routed; /* the one that the router points into */
+    struct timer decide_again;    /* admin loop, hourly */
+    /* main loop: */
+    uv_signal_t sigterm, sigint, sighup;
+    struct timer drain_deadline, watchdog;
+    int64_t drain_ends_ms;
+    int exit_status;
+    int64_t started_wall_ms;
+};
+
+/* Runs call on the loop's thread and waits for it. Not from that thread. */
+void gateway_call(struct loop *loop, void (*call)(void *context), void *context);
+/* Runs call on the spool's thread, in a transaction of its own, and waits. */
+void gateway_call_spool(struct gateway *gateway,
+                        void (*call)(struct spool *spool, struct spool_backend *backend,
+                                     void *context),
+                        void *context);
+
+/* ---- reload.c: the admin thread ---- */
+int gateway_reload(void *gateway, struct problems *problems, size_t *ret_changed);
+void gateway_names_changed(void *gateway);
+void gateway_plan_decide_again(struct gateway *gateway);
+/* What a snapshot brings along: log settings, certificates' expiry, sequences. */
+void gateway_settle_in(struct gateway *gateway, const struct snapshot *snapshot);
+/* Rows whose route isn't in the configuration, as problems; returns how many routes. */
+size_t gateway_find_orphans(struct gateway *gateway, const struct config *config,
+                            struct problems *problems, enum problem_severity severity);
+void gateway_load_sequences(struct gateway *gateway, const struct config *config);
+
+/* ---- status.c: the admin thread ---- */
+bool gateway_ready(void *gateway, char *ret_why, size_t size);
+void gateway_status(void *gateway, struct admin_reply *reply);
+void gateway_connections(void *gateway, struct admin_reply *reply);
+
+/* ---- drain.c: the main thread ---- */
+/* From any thread. */
+void gateway_drain(void *gateway);
+void gateway_watch_signals(struct gateway *gateway);
+
+#endif

@@ -1,0 +1,246 @@
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+void process_harden(void)
+{
+    struct rlimit none = {0, 0};
+    struct rlimit files;
+
+    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    (void)signal(SIGPIPE, SIG_IGN);
+    umask(027);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) { /* a connection each, and then some */
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+/* ---- user ---- */
+
+static int parse_number(const char *text, unsigned long *ret_number)
+{
+    char *end;
+
+    if (*text < '0' || *text > '9') {
+        return -EINVAL;
+    }
+    *ret_number = strtoul(text, &end, 10);
+    return *end == '\0' ? 0 : -EINVAL;
+}
+
+static int find_uid(const char *user, struct process_user *ret_user, char ret_error[512])
+{
+    struct passwd entry, *found = NULL;
+    char buffer[4096];
+    unsigned long number;
+
+    if (getpwnam_r(user, &entry, buffer, sizeof(buffer), &found) == 0 && found != NULL) {
+        ret_user->uid = entry.pw_uid;
+        ret_user->gid = entry.pw_gid;
+        return 0;
+    }
+    if (parse_number(user, &number) == 0) {
+        ret_user->uid = (uid_t)number;
+        ret_user->gid = (gid_t)number;
+        return 0;
+    }
+    snprintf(ret_error, 512, "gateway.user: there is no user \"%s\"", user);
+    return -EINVAL;
+}
+
+static int find_gid(const char *group, struct process_user *ret_user, char ret_error[512])
+{
+    struct group entry, *found = NULL;
+    char buffer[4096];
+    unsigned long number;
+
+    if (getgrnam_r(group, &entry, buffer, sizeof(buffer), &found) == 0 && found != NULL) {
+        ret_user->gid = entry.gr_gid;
+        return 0;
+    }
+    if (parse_number(group, &number) == 0) {
+        ret_user->gid = (gid_t)number;
+        return 0;
+    }
+    snprintf(ret_error, 512, "gateway.group: there is no group \"%s\"", group);
+    return -EINVAL;
+}
+
+int process_find_user(const char *user, const char *group, struct process_user *ret_user,
+                      char ret_error[512])
+{
+    struct process_user found = {.uid = geteuid(), .gid = getegid(), .name = user};
+
+    if (user != NULL && find_uid(user, &found, ret_error) != 0) {
+        return -EINVAL;
+    }
+    if (group != NULL && find_gid(group, &found, ret_error) != 0) {
+        return -EINVAL;
+    }
+    *ret_user = found;
+    return 0;
+}
+
+static int drop(const struct process_user *user)
+{
+    if (user->name == NULL || (geteuid() == user->uid && getegid() == user->gid)) {
+        return 0;
+    }
+    if (initgroups(user->name, user->gid) != 0 && setgroups(1, &user->gid) != 0) {
+        return -errno;
+    }
+    if (setresgid(user->gid, user->gid, user->gid) != 0 ||
+        setresuid(user->uid, user->uid, user->uid) != 0) {
+        return -errno;
+    }
+    /* It must not be possible to go back. */
+    return user->uid != 0 && setuid(0) == 0 ? -EPERM : 0;
+}
+
+int process_become(const struct process_user *user, char ret_error[512])
+{
+    int error = drop(user);
+
+    if (error != 0) {
+        snprintf(ret_error, 512,
+                 "gateway.user: can't become \"%s\": %s (start as root, or leave "
+                 "the setting out)",
+                 user->name, strerror(-error));
+        return error;
+    }
+    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* a change of user may have set it again */
+    return 0;
+}
+
+/* ---- state directory ---- */
+
+static int make_directory(const char *directory, const struct process_user *user,
+                          char ret_error[512])
+{
+    if (mkdir(directory, 0750) != 0) {
+        if (errno == EEXIST) {
+            return 0;
+        }
+        snprintf(ret_error, 512, "gateway.state_directory: can't make %s: %s", directory,
+                 strerror(errno));
+        return -errno;
+    }
+    if (user->name != NULL && chown(directory, user->uid, user->gid) != 0) {
+        snprintf(ret_error, 512, "gateway.state_directory: can't give %s to %s: %s", directory,
+                 user->name, strerror(errno));
+        return -errno;
+    }
+    return 0;
+}
+
+static void say_who_holds(int fd, const char *directory, char ret_error[512])
+{
+    char pid[32] = "";
+    ssize_t got = pread(fd, pid, sizeof(pid) - 1, 0);
+
+    pid[got > 0 ? got : 0] = '\0';
+    pid[strcspn(pid, "\n")] = '\0';
+    snprintf(ret_error, 512, "another mllp-gateway (pid %s) works with %s already",
+             pid[0] == '\0' ? "unknown" : pid, directory);
+}
+
+static int take_lock(const char *path, const char *directory, const struct process_user *user,
+                     int *ret_fd, char ret_error[512])
+{
+    char pid[32];
+    int length = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+    int error;
+
+    if (fd < 0) {
+        error = -errno;
+        snprintf(ret_error, 512, "can't open %s: %s", path, strerror(errno));
+        return error;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        say_who_holds(fd, directory, ret_error);
+        close(fd);
+        return -EBUSY;
+    }
+    if (user->name != NULL) {
+        (void)!fchown(fd, user->uid, user->gid);
+    }
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)length, 0) != length) {
+        error = -errno;
+        snprintf(ret_error, 512, "can't write %s: %s", path, strerror(errno));
+        close(fd);
+        return error;
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+int process_lock_state(const char *directory, const struct process_user *user, int *ret_fd,
+                       char ret_error[512])
+{
+    char path[4096];
+    int error = make_directory(directory, user, ret_error);
+
+    if (error != 0) {
+        return error;
+    }
+    if (snprintf(path, sizeof(path), "%s/lock", directory) >= (int)sizeof(path)) {
+        snprintf(ret_error, 512, "gateway.state_directory: the path is too long");
+        return -ENAMETOOLONG;
+    }
+    return take_lock(path, directory, user, ret_fd, ret_error);
+}
+
+/* ---- service manager ---- */
+
+void process_notify(const char *state)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t length = path == NULL ? 0 : strlen(path);
+    int fd;
+
+    if (length < 2 || length >= sizeof(address.sun_path)) {
+        return;
+    }
+    memcpy(address.sun_path, path, length);
+    if (path[0] == '@') {
+        address.sun_path[0] = '\0'; /* Linux's abstract name space */
+    }
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return;
+    }
+    (void)sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address,
+                 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
+    close(fd);
+}
+
+int64_t process_watchdog_ms(void)
+{
+    const char *microseconds = getenv("WATCHDOG_USEC");
+    unsigned long value;
+
+    if (microseconds == NULL || parse_number(microseconds, &value) != 0) {
+        return 0;
+    }
+    return (int64_t)(value / 2000);
+}

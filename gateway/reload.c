@@ -1,0 +1,363 @@
+/* Reload: validate everything, then swap, or keep the old and say why. On the admin thread. */
+#include "base/log.h"
+#include "internal.h"
+
+#include "hl7/sequence.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define DECIDE_AGAIN_MS (3600 * 1000)
+
+static const struct metric_family expiry_family = {
+    .name = "mllpgw_certificate_expires_timestamp_seconds",
+    .help = "When the first certificate of a listener's chain runs out, seconds since 1970.",
+    .kind = METRIC_GAUGE,
+    .labels = {"listener"},
+};
+static const struct metric_family reload_family = {
+    .name = "mllpgw_reloads_total",
+    .help = "Reloads, by result.",
+    .kind = METRIC_COUNTER,
+    .labels = {"result"},
+};
+static const struct metric_family build_family = {
+    .name = "mllpgw_build_info",
+    .help = "Always 1; the version is the label.",
+    .kind = METRIC_GAUGE,
+    .labels = {"version"},
+};
+
+void gateway_settle_in(struct gateway *gateway, const struct snapshot *snapshot)
+{
+    const struct config_gateway *config = &snapshot->config->gateway;
+    const char *version = MLLPGW_VERSION;
+
+    atomic_store(&gateway->drain_deadline_ms, config->drain_deadline_ms);
+    log_configure((enum log_level)config->log_level, (enum log_format)config->log_format);
+    metric_set(metrics_slot(gateway->metrics, &build_family, &version), 1);
+    for (size_t i = 0; i < snapshot->listener_count; i++) {
+        const struct snapshot_listener *listener = &snapshot->listeners[i];
+        if (listener->tls != NULL) {
+            const char *name = listener->config->name;
+            metric_set(metrics_slot(gateway->metrics, &expiry_family, &name),
+                       bundle_expires_s(tls_server_bundle(listener->tls)));
+        }
+    }
+}
+
+/* ---- rows that nobody would deliver ---- */
+
+struct orphans {
+    const struct config *config;
+    struct orphan {
+        char *route;
+        uint64_t rows;
+    } * items;
+    size_t count;
+};
+
+static void count_orphan(struct orphans *orphans, const char *route, uint64_t rows)
+{
+    struct orphan *grown;
+
+    for (size_t i = 0; i < orphans->count; i++) {
+        if (strcmp(orphans->items[i].route, route) == 0) {
+            orphans->items[i].rows += rows;
+            return;
+        }
+    }
+    grown = realloc(orphans->items, (orphans->count + 1) * sizeof(*grown));
+    if (grown == NULL) {
+        return;
+    }
+    orphans->items = grown;
+    grown[orphans->count].route = strdup(route);
+    grown[orphans->count].rows = rows;
+    orphans->count += grown[orphans->count].route != NULL;
+}
+
+static void look_at_lane(void *context, const char *route, const char *lane,
+                         const struct spool_lane_statistics *statistics)
+{
+    struct orphans *orphans = context;
+    uint64_t rows = statistics->queued + statistics->dead;
+
+    (void)lane;
+    if (rows > 0 && config_find_route(orphans->config, route) == NULL) {
+        count_orphan(orphans, route, rows);
+    }
+}
+
+static void look_at_lanes(struct spool *spool, struct spool_backend *backend, void *context)
+{
+    (void)spool;
+    if (spool_backend_lanes(backend, look_at_lane, context) < 0) {
+        count_orphan(context, "(the spool can't be read)", 1);
+    }
+}
+
+size_t gateway_find_orphans(struct gateway *gateway, const struct config *config,
+                            struct problems *problems, enum problem_severity severity)
+{
+    struct orphans orphans = {.config = config};
+    struct place place = {config->file, 0};
+
+    gateway_call_spool(gateway, look_at_lanes, &orphans);
+    for (size_t i = 0; i < orphans.count; i++) {
+        problems_add(problems, severity, place, "routes",
+                     "%llu messages of route \"%s\" are in the spool and no such route is "
+                     "configured: mllpctl queue move %s TO, or mllpctl queue discard --route %s",
+                     (unsigned long long)orphans.items[i].rows, orphans.items[i].route,
+                     orphans.items[i].route, orphans.items[i].route);
+        free(orphans.items[i].route);
+    }
+    free(orphans.items);
+    return orphans.count;
+}
+
+/* ---- sequence numbers ---- */
+
+struct sequence_load {
+    struct gateway *gateway;
+    const struct config *config;
+};
+
+static void load_sequence(struct gateway *gateway, struct spool_backend *backend,
+                          const char *listener, const char *peer)
+{
+    char *key = sequences_key(listener, peer);
+    long last = SEQUENCE_NONE;
+
+    if (key == NULL || spool_backend_sequence_get(backend, key, &last) != 0 ||
+        sequences_set(gateway->sequences, listener, peer, last) != 0) {
+        LOG_EVENT(LOG_LEVEL_ERROR, "sequence-not-read", LOG_STRING("listener", listener),
+                  LOG_STRING("peer", peer));
+    }
+    free(key);
+}
+
+static void load_sequences(struct spool *spool, struct spool_backend *backend, void *context)
+{
+    struct sequence_load *load = context;
+
+    (void)spool;
+    for (size_t i = 0; i < load->config->listener_count; i++) {
+        const struct config_listener *listener = &load->config->listeners[i];
+        for (size_t p = 0; listener->sequence_numbers && p < listener->peers.count; p++) {
+            load_sequence(load->gateway, backend, listener->name, listener->peers.items[p]);
+        }
+    }
+}
+
+void gateway_load_sequences(struct gateway *gateway, const struct config *config)
+{
+    struct sequence_load load = {gateway, config};
+
+    for (size_t i = 0; i < config->listener_count; i++) {
+        if (config->listeners[i].sequence_numbers) {
+            gateway_call_spool(gateway, load_sequences, &load);
+            return;
+        }
+    }
+}
+
+/* ---- the reload ---- */
+
+struct route_swap {
+    struct gateway *gateway;
+    const struct config *config;
+    char error[512];
+    int result;
+};
+
+static void apply_routes(void *context)
+{
+    struct route_swap *swap = context;
+    swap->result = router_apply(swap->gateway->router, swap->config, swap->error);
+}
+
+static struct config *validate(struct gateway *gateway, struct problems *problems,
+                               size_t *ret_changed)
+{
+    struct config *wanted =
+        config_load(gateway->options.config_file, gateway->options.directory, problems);
+
+    if (wanted == NULL) {
+        return NULL;
+    }
+    config_check_files(wanted, problems);
+    (void)!config_diff(gateway->shared->config, wanted, problems, ret_changed);
+    gateway_find_orphans(gateway, wanted, problems, PROBLEM_ERROR);
+    if (problems->errors > 0) {
+        config_free(&wanted);
+    }
+    return wanted;
+}
+
+static struct snapshot *make_snapshot(struct gateway *gateway, struct shared_config *shared,
+                                      struct problems *problems)
+{
+    size_t count = 0;
+    const struct admission_name *names =
+        gateway->resolver == NULL ? NULL : resolver_names(gateway->resolver, &count);
+    char error[512] = "";
+    struct snapshot *snapshot = snapshot_new(shared, names, count, time(NULL), problems, error);
+
+    if (snapshot == NULL && problems->errors == 0) {
+        problems_add(problems, PROBLEM_ERROR, (struct place){shared->config->file, 0}, NULL, "%s",
+                     error);
+    }
+    return snapshot;
+}
+
+static void open_and_close_routes(struct gateway *gateway, const struct config *old,
+                                  const struct config *wanted)
+{
+    for (size_t i = 0; i < old->route_count; i++) {
+        if (config_find_route(wanted, old->routes[i].name) == NULL) {
+            spool_route_close(gateway->spool, old->routes[i].name);
+        }
+    }
+    for (size_t i = 0; i < wanted->route_count; i++) {
+        spool_route_open(gateway->spool, wanted->routes[i].name);
+    }
+}
+
+static void configure_spool(struct gateway *gateway, const struct config *config)
+{
+    struct spool_backend_settings settings = {
+        .path = config->spool.path,
+        .key_file = config->spool.key_file,
+        .maximum_bytes = config->spool.maximum_bytes,
+        .retain_ms = config->spool.retain_s * 1000,
+        .window_ms = config->spool.retransmission_window_s * 1000,
+    };
+    spool_configure(gateway->spool, &settings);
+}
+
+/* Nothing below may fail but the first two: from then on the new configuration holds. */
+static int swap(struct gateway *gateway, struct shared_config *shared, struct snapshot *snapshot,
+                struct problems *problems)
+{
+    struct route_swap routes = {.gateway = gateway, .config = shared->config};
+    struct place place = {shared->config->file, 0};
+
+    gateway_call(gateway->delivery, apply_routes, &routes);
+    if (routes.result != 0) {
+        problems_add(problems, PROBLEM_ERROR, place, "stores", "%s", routes.error);
+        return routes.result;
+    }
+    open_and_close_routes(gateway, gateway->shared->config, shared->config);
+    shared_config_release(&gateway->routed);
+    gateway->routed = shared_config_reference(shared);
+    if (ingress_apply(gateway->ingress, snapshot) != 0) {
+        problems_add(problems, PROBLEM_ERROR, place, "listeners",
+                     "memory is out: the listeners keep the old settings; reload again");
+        return -ENOMEM;
+    }
+    configure_spool(gateway, shared->config);
+    gateway_load_sequences(gateway, shared->config);
+    shared_config_release(&gateway->shared);
+    gateway->shared = shared_config_reference(shared);
+    snapshot_release(&gateway->snapshot);
+    gateway->snapshot = snapshot_reference(snapshot);
+    gateway_settle_in(gateway, snapshot);
+    if (gateway->resolver != NULL) {
+        resolver_use(gateway->resolver, shared->config);
+    }
+    return 0;
+}
+
+static int validate_and_swap(struct gateway *gateway, struct problems *problems,
+                             size_t *ret_changed)
+{
+    struct config *wanted = validate(gateway, problems, ret_changed);
+    struct shared_config *shared = wanted == NULL ? NULL : shared_config_new(wanted);
+    struct snapshot *snapshot = NULL;
+    int error = -EINVAL;
+
+    if (wanted != NULL && shared == NULL) {
+        config_free(&wanted);
+    }
+    if (shared != NULL) {
+        snapshot = make_snapshot(gateway, shared, problems);
+    }
+    if (snapshot != NULL) {
+        error = swap(gateway, shared, snapshot, problems);
+    }
+    snapshot_release(&snapshot);
+    shared_config_release(&shared);
+    return error;
+}
+
+static void log_problems(const struct problems *problems)
+{
+    for (size_t i = 0; i < problems->count; i++) {
+        const struct problem *problem = &problems->items[i];
+        LOG_EVENT(problem->severity == PROBLEM_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
+                  "configuration-problem", LOG_STRING("file", problem->file),
+                  LOG_INTEGER("line", problem->line), LOG_STRING("setting", problem->setting),
+                  LOG_STRING("words", problem->text));
+    }
+}
+
+int gateway_reload(void *context, struct problems *problems, size_t *ret_changed)
+{
+    struct gateway *gateway = context;
+    const char *result;
+    int error;
+
+    process_notify("RELOADING=1");
+    error = validate_and_swap(gateway, problems, ret_changed);
+    result = error == 0 ? "done" : "refused";
+    log_problems(problems);
+    metric_add(metrics_slot(gateway->metrics, &reload_family, &result), 1);
+    LOG_EVENT(error == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "reload", LOG_STRING("result", result),
+              LOG_INTEGER("changed", *ret_changed),
+              LOG_STRING("words", error == 0 ? NULL : "the old configuration stays in use"));
+    process_notify("READY=1");
+    return error;
+}
+
+/* ---- DNS, and the hourly look ---- */
+
+void gateway_names_changed(void *context)
+{
+    struct gateway *gateway = context;
+    struct problems problems;
+    struct snapshot *snapshot;
+
+    problems_init(&problems);
+    snapshot = make_snapshot(gateway, gateway->shared, &problems);
+    log_problems(&problems);
+    problems_free(&problems);
+    if (snapshot == NULL || ingress_apply(gateway->ingress, snapshot) != 0) {
+        snapshot_release(&snapshot);
+        return; /* said in the problems; the next look-up tries again */
+    }
+    snapshot_release(&gateway->snapshot);
+    gateway->snapshot = snapshot;
+}
+
+static void decide_again(struct timer *timer)
+{
+    struct gateway *gateway = LIST_ENTRY(timer, struct gateway, decide_again);
+
+    (void)!ingress_apply(gateway->ingress, gateway->snapshot);
+    gateway_plan_decide_again(gateway);
+}
+
+void gateway_plan_decide_again(struct gateway *gateway)
+{
+    struct loop *loop = admin_loop(gateway->admin);
+
+    gateway->decide_again.fire = decide_again;
+    if (timers_start(loop_timers(loop), &gateway->decide_again,
+                     loop_now_ms(loop) + DECIDE_AGAIN_MS) != 0) {
+        LOG_EVENT(LOG_LEVEL_ERROR, "timer-failed", LOG_STRING("words", "memory is out"));
+    }
+}
