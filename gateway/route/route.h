@@ -53,14 +53,16 @@ void router_free(struct router **router);
  * change keep their connections; entries of routes that are gone are given back. Bearer and
  * password files are read anew. 0, or -EINVAL with a sentence: the old ones go on.
  * The configuration outlives its use (the caller keeps a reference until the next apply). */
-__attribute__((warn_unused_result)) int router_apply(struct router *router,
-                                                     const struct config *config,
-                                                     char ret_error[512]);
+__attribute__((warn_unused_result)) int
+router_apply(struct router *router, const struct config *config, char ret_error[512]);
 
 /* The spool's sink, on the delivery thread. */
 void router_on_entry(void *router, struct spool_entry *entry);
 void router_on_lane_resumed(void *router, const char *lane);
 void router_on_route_revoked(void *router, const char *route);
+/* A lane that was stopped before this start (spool_backend_lanes() lists them): the spool sends
+ * nothing of it, so the router must be told for its metrics and status. */
+void router_on_lane_stopped(void *router, const char *route, const char *lane);
 
 /* No new attempts; done() when those in flight have ended or at the deadline (then cancelled). */
 void router_drain(struct router *router, int64_t deadline_ms, void (*done)(void *context),
@@ -70,9 +72,9 @@ void router_drain(struct router *router, int64_t deadline_ms, void (*done)(void 
 struct route_status {
     const char *name, *store;
     unsigned lanes, in_flight, waiting; /* entries held here */
-    bool queueing;      /* the store is not taking messages now */
-    const char *why;    /* the last verdict's reason; "" */
-    int64_t since_ms;   /* wall clock */
+    bool queueing;                      /* the store is not taking messages now */
+    const char *why;                    /* the last verdict's reason; "" */
+    int64_t since_ms;                   /* wall clock */
     bool operator_fault;
     unsigned stopped_lanes;
 };

@@ -1,0 +1,187 @@
+#include "route/settings.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* A setting that is missing in these tables would not be noticed by a reload: whoever adds one to
+ * struct config_store adds it here too. */
+_Static_assert(sizeof(struct config_store) == 256, "a setting of stores is not in settings.c");
+
+#define AT(member) offsetof(struct config_store, member)
+
+static const size_t settings_texts[] = {
+    AT(place.file),
+    AT(name),
+    AT(path),
+    AT(url),
+    AT(content_type),
+    AT(username),
+    AT(password_file),
+    AT(bearer_file),
+    AT(certificate),
+    AT(key),
+    AT(ca),
+    AT(pin),
+    AT(proxy),
+    AT(proxy_username),
+    AT(proxy_password_file),
+    AT(oauth2_token_url),
+    AT(oauth2_client_id),
+    AT(oauth2_client_secret_file),
+    AT(oauth2_scope),
+    AT(oauth2_audience),
+};
+
+static const size_t settings_files[] = {
+    AT(password_file),
+    AT(bearer_file),
+    AT(certificate),
+    AT(key),
+    AT(ca),
+    AT(proxy_password_file),
+    AT(oauth2_client_secret_file),
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static char **settings_text(struct config_store *settings, size_t offset)
+{
+    return (char **)(void *)((char *)settings + offset);
+}
+
+static const char *settings_read(const struct config_store *settings, size_t offset)
+{
+    return *(const char *const *)(const void *)((const char *)settings + offset);
+}
+
+void settings_free(struct config_store *settings)
+{
+    if (settings == NULL)
+        return;
+    for (size_t i = 0; i < COUNT(settings_texts); i++)
+        free(*settings_text(settings, settings_texts[i]));
+    for (size_t i = 0; settings->headers.items != NULL && i < settings->headers.count; i++)
+        free(settings->headers.items[i]);
+    free(settings->headers.items);
+    free(settings->verdicts);
+    free(settings);
+}
+
+static bool settings_copy_texts(struct config_store *to, const struct config_store *from)
+{
+    for (size_t i = 0; i < COUNT(settings_texts); i++) {
+        const char *text = settings_read(from, settings_texts[i]);
+        char **copy = settings_text(to, settings_texts[i]);
+
+        if (text != NULL && (*copy = strdup(text)) == NULL)
+            return false;
+    }
+    return true;
+}
+
+static bool settings_copy_lists(struct config_store *to, const struct config_store *from)
+{
+    to->headers.items = calloc(from->headers.count + 1, sizeof(char *));
+    to->verdicts = calloc(from->verdict_count + 1, sizeof(*to->verdicts));
+    if (to->headers.items == NULL || to->verdicts == NULL)
+        return false;
+    for (size_t i = 0; i < from->headers.count; i++) {
+        to->headers.items[i] = strdup(from->headers.items[i]);
+        if (to->headers.items[i] == NULL)
+            return false;
+    }
+    for (size_t i = 0; i < from->verdict_count; i++)
+        to->verdicts[i] = from->verdicts[i];
+    return true;
+}
+
+struct config_store *settings_copy(const struct config_store *from)
+{
+    struct config_store *to = calloc(1, sizeof(*to));
+
+    if (to == NULL)
+        return NULL;
+    *to = *from;
+    for (size_t i = 0; i < COUNT(settings_texts); i++)
+        *settings_text(to, settings_texts[i]) = NULL;
+    to->headers.items = NULL;
+    to->verdicts = NULL;
+    if (!settings_copy_texts(to, from) || !settings_copy_lists(to, from)) {
+        settings_free(to);
+        return NULL;
+    }
+    return to;
+}
+
+static bool settings_same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool settings_same_headers(const struct config_strings *a, const struct config_strings *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++) {
+        if (!settings_same_text(a->items[i], b->items[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool settings_same_verdicts(const struct config_store *a, const struct config_store *b)
+{
+    if (a->verdict_count != b->verdict_count)
+        return false;
+    for (size_t i = 0; i < a->verdict_count; i++) {
+        if (a->verdicts[i].status != b->verdicts[i].status ||
+            a->verdicts[i].verdict != b->verdicts[i].verdict)
+            return false;
+    }
+    return true;
+}
+
+bool settings_equal(const struct config_store *a, const struct config_store *b)
+{
+    for (size_t i = 0; i < COUNT(settings_texts); i++) {
+        if (settings_texts[i] != AT(place.file) &&
+            !settings_same_text(settings_read(a, settings_texts[i]),
+                                settings_read(b, settings_texts[i])))
+            return false;
+    }
+    return a->type == b->type && a->batch == b->batch && a->allow_plain == b->allow_plain &&
+           a->connect_timeout_ms == b->connect_timeout_ms &&
+           a->attempt_timeout_ms == b->attempt_timeout_ms &&
+           a->maximum_connections == b->maximum_connections &&
+           a->maximum_answer_bytes == b->maximum_answer_bytes &&
+           settings_same_headers(&a->headers, &b->headers) && settings_same_verdicts(a, b);
+}
+
+static uint64_t settings_mix(uint64_t hash, uint64_t value)
+{
+    hash = (hash ^ value) * 0x9e3779b97f4a7c15u;
+    return hash ^ (hash >> 32);
+}
+
+uint64_t settings_fingerprint(const struct config_store *settings)
+{
+    uint64_t hash = 0;
+
+    for (size_t i = 0; i < COUNT(settings_files); i++) {
+        const char *file = settings_read(settings, settings_files[i]);
+        struct stat status;
+
+        if (file == NULL || stat(file, &status) != 0) {
+            hash = settings_mix(hash, 1);
+            continue;
+        }
+        hash = settings_mix(hash, (uint64_t)status.st_dev);
+        hash = settings_mix(hash, (uint64_t)status.st_ino);
+        hash = settings_mix(hash, (uint64_t)status.st_size);
+        hash = settings_mix(hash, (uint64_t)status.st_mtim.tv_sec);
+        hash = settings_mix(hash, (uint64_t)status.st_mtim.tv_nsec);
+    }
+    return hash;
+}
