@@ -85,7 +85,11 @@ struct ack_parameters {
 };
 
 /* Appends the message (no framing), segments ended by CR. ERR only from 2.5 on (an empty or
- * unreadable version counts as 2.3); MSA-3 only up to 2.6. Never truncates. */
+ * unreadable version counts as 2.3); MSA-3 only up to 2.6. Never truncates: an echoed field that
+ * would break the answer itself (it holds FS or VT, or the answer's field separator) is left empty,
+ * raw_errors with FS or VT are left out, and so is an MSH-18 that is no name of a character set (text
+ * of the body behind a header without an end). application and facility may hold '^' for the
+ * sender's component separator. A header without delimiters is answered with the synthetic one. */
 __attribute__((warn_unused_result)) int ack_build(struct buffer *out,
                                                   const struct ack_parameters *parameters);
 
