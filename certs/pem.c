@@ -28,15 +28,20 @@ static int read_all(int fd, unsigned char *data, size_t size, size_t *ret_length
     return 0;
 }
 
-/* PEM has to be text; DER begins with a SEQUENCE's tag. */
+/* A SEQUENCE's tag and its length, which PEM's text ("0" could only begin a comment) can't be. */
+static bool looks_like_der(const struct pem_file *file)
+{
+    return file->length > 2 && file->data[0] == 0x30 &&
+           (file->data[1] >= 0x80 || file->length == 2 + (size_t)file->data[1]);
+}
+
 static int look_at(struct pem_file *file, char error[PEM_ERROR_MAX])
 {
     const char *problem = NULL;
+    file->is_der = looks_like_der(file);
     if (file->length == 0)
         problem = "is empty";
-    else if (file->data[0] == 0x30 && file->length > 1 && file->data[1] >= 0x80)
-        file->is_der = true;
-    else if (memchr(file->data, 0, file->length) != NULL)
+    else if (!file->is_der && memchr(file->data, 0, file->length) != NULL)
         problem = "holds NUL bytes: is it UTF-16? Save it as plain text (PEM)";
     if (problem == NULL)
         return 0;
