@@ -57,7 +57,7 @@ static int receive(struct tls_session *session, unsigned char *data, size_t size
     while (got < 0 && errno == EINTR);
     if (got >= 0)
         return (int)got; /* 0: mbedTLS makes CONN_EOF of it */
-    session->blocked = errno == EAGAIN || errno == EWOULDBLOCK;
+    session->blocked = errno == EAGAIN;
     if (session->blocked)
         return MBEDTLS_ERR_SSL_WANT_READ;
     session->socket_error = errno;
@@ -102,7 +102,7 @@ static int bio_send(void *context, const unsigned char *data, size_t length)
     while (sent < 0 && errno == EINTR);
     if (sent >= 0)
         return (int)sent;
-    if (errno == EAGAIN || errno == EWOULDBLOCK)
+    if (errno == EAGAIN)
         return MBEDTLS_ERR_SSL_WANT_WRITE;
     session->socket_error = errno;
     return MBEDTLS_ERR_NET_CONN_RESET;
