@@ -1,0 +1,29 @@
+#include "ctl/ctl.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A pipe that was closed or a full disk must not look like success. */
+static int finish_output(int code)
+{
+    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+        return code;
+    return code != CTL_OK ? code : ctl_fail(CTL_REFUSED, "standard output: %s", strerror(errno));
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "help";
+
+    signal(SIGPIPE, SIG_IGN);
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        name = "help";
+    if (strcmp(name, "--version") == 0)
+        name = "version";
+    for (const struct ctl_command *each = ctl_commands; each->name != NULL; each++)
+        if (strcmp(each->name, name) == 0)
+            return finish_output(each->run(argc > 1 ? argc - 1 : argc, argc > 1 ? argv + 1 : argv));
+    return ctl_usage("help", "there is no command \"%s\"", name);
+}
