@@ -175,17 +175,14 @@ static void read_root(struct reader *reader, const config_setting_t *root)
     }
 }
 
+/* Duplicates and mixed arrays: the rest of the syntax has been checked before. */
 static void report_syntax(const struct reader *reader, const config_t *tree)
 {
     const char *text = config_error_text(tree);
     int line = config_error_line(tree);
-    bool vague = text && strcmp(text, "syntax error") == 0;
     problems_add(reader->problems, PROBLEM_ERROR,
-                 source_place(reader->source, line > 0 ? (unsigned)line : 0), NULL, "%s%s",
-                 text ? text : "cannot be read",
-                 vague ? " here or on the line before: is a ';', ',', quote or bracket missing, or "
-                         "one too many?"
-                       : "");
+                 source_place(reader->source, line > 0 ? (unsigned)line : 0), NULL, "%s",
+                 text ? text : "cannot be read");
 }
 
 bool read_settings(struct config *config, const struct source *source, struct problems *problems)

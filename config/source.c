@@ -2,16 +2,19 @@
  * A configuration's text with its @includes put in.
  *
  * libconfig could do it, but: 1.5 ends the whole process when an included name is a directory,
- * prefixes absolute names, takes the rest of the file as read after a missing quote, and cuts
- * numbers over 31 bits in silence. So libconfig gets one text without @include, this file knows
- * which line came from where, and large numbers get the L that libconfig needs.
+ * prefixes absolute names, takes the rest of the file as read after a missing quote, cuts numbers
+ * over 31 bits in silence, and leaks on some errors. So libconfig gets one text without @include and
+ * with its syntax checked (grammar.h), this file knows which line came from where, and large numbers
+ * get the L that libconfig needs.
  */
+#include "config/grammar.h"
 #include "config/internal.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define SOURCE_BYTES (4 * 1024 * 1024) /* thousands of peers fit */
 #define INCLUDE_DEPTH 8
@@ -30,6 +33,7 @@ struct source {
     unsigned line; /* of the joined text, where the next byte goes */
     struct part *parts;
     size_t part_count, part_capacity;
+    struct grammar grammar;
     bool failed;
 };
 
@@ -106,6 +110,18 @@ static void pass(struct source *source, struct cursor *cursor, size_t count)
     cursor->at += count;
 }
 
+/* The same, and they are a token. */
+static void pass_token(struct source *source, struct cursor *cursor, enum grammar_token token,
+                       size_t count)
+{
+    char error[GRAMMAR_ERROR_BYTES];
+    if (grammar_take(&source->grammar, token, cursor->at, count, cursor->place, error)) {
+        fail(source, cursor->place, error);
+        return;
+    }
+    pass(source, cursor, count);
+}
+
 static bool starts(const struct cursor *cursor, const char *with)
 {
     size_t length = strlen(with);
@@ -149,7 +165,7 @@ static void pass_string(struct source *source, struct cursor *cursor)
         fail(source, cursor->place, "the text that starts here has no end: a \" is missing");
         return;
     }
-    pass(source, cursor, length);
+    pass_token(source, cursor, GRAMMAR_STRING, length);
 }
 
 static bool number_char(char c)
@@ -157,21 +173,23 @@ static bool number_char(char c)
     return isalnum((unsigned char)c) || c == '+' || c == '-' || c == '.';
 }
 
-/* Is it a whole number without L that an int can't hold? Then *ret_wide; -ERANGE: nor can 64 bits. */
+/* Is it a whole number without L that an int can't hold? Then *ret_wide. -EINVAL: no number;
+ * -ERANGE: 64 bits can't hold it either. */
 static int measure_number(const char *token, bool *ret_wide)
 {
     char *end;
     errno = 0;
     bool hex = token[0] == '0' && (token[1] == 'x' || token[1] == 'X');
     long long value = strtoll(token, &end, hex ? 16 : 10);
-    if (end == token || (*end != '\0' && *end != 'L')) {
-        return 0; /* a float, or nothing that libconfig would take: it says so itself */
+    bool marked = end != token && (strcmp(end, "L") == 0 || strcmp(end, "LL") == 0);
+    if (end == token || (*end != '\0' && !marked)) {
+        /* No setting is a float, but saying so is value.c's business. */
+        return token[strcspn(token, ".eE")] && strspn(token, "0123456789.eE+-") == strlen(token)
+                   ? 0
+                   : -EINVAL;
     }
-    if (errno == ERANGE) {
-        return -ERANGE;
-    }
-    *ret_wide = *end == '\0' && (value > INT32_MAX || value < INT32_MIN);
-    return 0;
+    *ret_wide = !marked && (value > INT32_MAX || value < INT32_MIN);
+    return errno == ERANGE ? -ERANGE : 0;
 }
 
 static void pass_number(struct source *source, struct cursor *cursor)
@@ -182,15 +200,20 @@ static void pass_number(struct source *source, struct cursor *cursor)
         length++;
     }
     bool wide = false;
+    int result = -ERANGE;
     if (length < sizeof token) {
         memcpy(token, cursor->at, length);
         token[length] = '\0';
+        result = measure_number(token, &wide);
     }
-    if (length >= sizeof token || measure_number(token, &wide) < 0) {
-        fail(source, cursor->place, "a number here is larger than 64 bits can hold");
+    if (result < 0) {
+        fail(source, cursor->place,
+             result == -ERANGE ? "a number here is larger than 64 bits can hold"
+                               : "syntax error: this begins like a number and is none (texts want "
+                                 "quotes)");
         return;
     }
-    pass(source, cursor, length);
+    pass_token(source, cursor, GRAMMAR_NUMBER, length);
     if (wide) {
         put(source, "L", 1);
     }
@@ -203,7 +226,9 @@ static void pass_word(struct source *source, struct cursor *cursor)
            (isalnum((unsigned char)cursor->at[length]) || strchr("-_*", cursor->at[length]))) {
         length++;
     }
-    pass(source, cursor, length);
+    bool truth = (length == 4 && strncasecmp(cursor->at, "true", 4) == 0) ||
+                 (length == 5 && strncasecmp(cursor->at, "false", 5) == 0);
+    pass_token(source, cursor, truth ? GRAMMAR_BOOL : GRAMMAR_NAME, length);
 }
 
 static void read_file(struct source *source, const char *file, struct place from, unsigned depth);
@@ -254,8 +279,10 @@ static void pass_one(struct source *source, struct cursor *cursor)
         pass_number(source, cursor);
     } else if (isalpha((unsigned char)c) || c == '*') {
         pass_word(source, cursor);
-    } else {
+    } else if (strchr(" \t\r\n\f", c)) {
         pass(source, cursor, 1);
+    } else {
+        pass_token(source, cursor, GRAMMAR_SIGN, 1);
     }
     cursor->line_start = c == '\n' || (cursor->line_start && (c == ' ' || c == '\t'));
 }
@@ -327,6 +354,13 @@ static struct source *source_new(struct memory *memory, struct problems *problem
 
 static struct source *finished(struct source *source)
 {
+    char error[GRAMMAR_ERROR_BYTES];
+    if (source && !source->failed) {
+        struct place place = source_place(source, source->line);
+        if (grammar_end(&source->grammar, &place, error)) {
+            fail(source, place, error);
+        }
+    }
     if (source && source->failed) {
         source_free(&source);
     }

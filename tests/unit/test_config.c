@@ -103,7 +103,7 @@ static void mistakes_are_named(void **state)
         unsigned line;
         const char *setting, *text;
     } cases[] = {
-        {{.more = "listner = ( );"}, 9, "listner", "did you mean \"listeners\""},
+        {{.more = "listenrs = ( );"}, 9, "listenrs", "did you mean \"listeners\""},
         {{.more = "tunnels = ( );"}, 9, "tunnels", "not supported by this version"},
         {{.more = "destinations = ( );"}, 9, "destinations", "not supported by this version"},
         {{.gateway = "gateway = {\nworker = 1; };"},
