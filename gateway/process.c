@@ -172,7 +172,7 @@ static int take_lock(const char *path, const char *directory, const struct proce
 
     if (fd < 0) {
         error = -errno;
-        snprintf(ret_error, 512, "can't open %s: %s", path, strerror(errno));
+        snprintf(ret_error, 512, "can't open %.300s: %s", path, strerror(errno));
         return error;
     }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
@@ -185,7 +185,7 @@ static int take_lock(const char *path, const char *directory, const struct proce
     }
     if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)length, 0) != length) {
         error = -errno;
-        snprintf(ret_error, 512, "can't write %s: %s", path, strerror(errno));
+        snprintf(ret_error, 512, "can't write %.300s: %s", path, strerror(errno));
         close(fd);
         return error;
     }
