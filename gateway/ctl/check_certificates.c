@@ -5,6 +5,7 @@
 #include "certs/identity.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #define DAY_S 86400
 
@@ -36,8 +37,17 @@ static void check_expiry(struct check_place *at, const char *file, int64_t expir
                  text_time(expires_s * 1000, when));
 }
 
+/* What can't be opened config_check_files() has told. */
+static bool check_can_read(const char *file)
+{
+    return file == NULL || access(file, R_OK) == 0;
+}
+
 static void check_bundle(struct check_place *at, const struct bundle_files *files, int64_t now_s)
 {
+    if (!check_can_read(files->certificate) || !check_can_read(files->key) ||
+        !check_can_read(files->ca) || !check_can_read(files->crl))
+        return;
     struct bundle *bundle = bundle_load(files, now_s, check_report, at);
 
     if (bundle != NULL)
@@ -51,6 +61,8 @@ static void check_roots(struct check_place *at, const char *file)
     char error[256] = "";
     size_t count = 0;
 
+    if (!check_can_read(file))
+        return;
     if (identity_file_digests(file, &digests, &count, error) < 0)
         problems_add(at->problems, PROBLEM_ERROR, at->place, at->setting, "%s", error);
     free(digests);

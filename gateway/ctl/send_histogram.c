@@ -44,7 +44,7 @@ int64_t send_histogram_percentile(const struct send_histogram *histogram, double
 
     if (histogram->count == 0)
         return 0;
-    for (size_t i = 0; i < SEND_HISTOGRAM_BUCKETS; i++) {
+    for (size_t i = 0; i + 1 < SEND_HISTOGRAM_BUCKETS; i++) { /* the last one has no upper edge */
         seen += histogram->buckets[i];
         if (seen > 0 && (double)seen >= wanted) {
             int64_t edge = (int64_t)histogram_edge(i);

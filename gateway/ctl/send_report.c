@@ -68,17 +68,17 @@ static void report_codes(const struct send_totals *totals, FILE *out)
 static void report_count(FILE *out, const char *name, int64_t value)
 {
     if (value != 0)
-        fprintf(out, "%-12s %" PRId64 "\n", name, value);
+        fprintf(out, "%-16s %" PRId64 "\n", name, value);
 }
 
 void send_report_text(const struct send_totals *totals, FILE *out)
 {
     char sent[TEXT_SHORT_BYTES], received[TEXT_SHORT_BYTES];
 
-    fprintf(out, "%-12s %" PRId64, "sent", totals->sent);
+    fprintf(out, "%-16s %" PRId64, "sent", totals->sent);
     if (totals->sent < totals->wanted)
         fprintf(out, " of %" PRId64, totals->wanted);
-    fprintf(out, "\n%-12s %" PRId64 "\n%-12s %" PRId64, "positive", totals->positive, "negative",
+    fprintf(out, "\n%-16s %" PRId64 "\n%-16s %" PRId64, "positive", totals->positive, "negative",
             totals->negative);
     report_codes(totals, out);
     report_count(out, "unanswered", totals->unanswered);
@@ -87,16 +87,16 @@ void send_report_text(const struct send_totals *totals, FILE *out)
     report_count(out, "sent again", totals->resent);
     report_count(out, "commit ACK", totals->commits);
     report_count(out, "connections lost", totals->lost);
-    fprintf(out, "%-12s %.0f messages/s over %.3f s\n", "rate", report_rate(totals),
+    fprintf(out, "%-16s %.0f messages/s over %.3f s\n", "rate", report_rate(totals),
             (double)totals->elapsed_ns / 1e9);
     if (totals->latency.count > 0)
-        fprintf(out, "%-12s p50 %.3f  p90 %.3f  p99 %.3f  max %.3f ms\n", "latency",
+        fprintf(out, "%-16s p50 %.3f  p90 %.3f  p99 %.3f  max %.3f ms\n", "latency",
                 report_ms(totals, 0.5), report_ms(totals, 0.9), report_ms(totals, 0.99),
                 (double)totals->latency.maximum_ns / 1e6);
-    fprintf(out, "%-12s %s sent, %s received\n", "bytes", text_bytes(totals->bytes_sent, sent),
+    fprintf(out, "%-16s %s sent, %s received\n", "bytes", text_bytes(totals->bytes_sent, sent),
             text_bytes(totals->bytes_received, received));
     if (totals->problem[0] != '\0')
-        fprintf(out, "%-12s %s\n", "last trouble", totals->problem);
+        fprintf(out, "%-16s %s\n", "last trouble", totals->problem);
 }
 
 static json_t *report_codes_json(const struct send_totals *totals)
