@@ -62,4 +62,10 @@ struct tls_session {
 int tls_problem_handshake(struct tls_session *session, int error);
 int tls_problem_stream(struct tls_session *session, int error);
 
+/* quirks.c: private members of mbedTLS */
+void tls_quirk_drop_chain(mbedtls_ssl_context *ssl);
+void tls_quirk_alert_keys(mbedtls_ssl_context *ssl);
+unsigned tls_quirk_alert(const mbedtls_ssl_context *ssl);
+unsigned tls_quirk_clear_alert(const mbedtls_ssl_context *ssl);
+
 #endif

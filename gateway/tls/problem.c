@@ -63,11 +63,8 @@ static const struct {
     {MBEDTLS_SSL_ALERT_MSG_CERT_REQUIRED, true, "certificate_required"},
 };
 
-static int explain_alert(struct tls_session *session)
+static int explain_alert(struct tls_session *session, unsigned number)
 {
-    /* mbedTLS has no function for it: level and description of the alert that it read last. */
-    const unsigned char *alert = session->ssl.MBEDTLS_PRIVATE(in_msg);
-    unsigned number = alert == NULL ? 0 : alert[1];
     for (size_t i = 0; i < sizeof alerts / sizeof alerts[0]; i++) {
         if (alerts[i].number != number)
             continue;
@@ -175,7 +172,7 @@ int tls_problem_handshake(struct tls_session *session, int error)
         return explain_plain(session);
     switch (error) {
     case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
-        return explain_alert(session);
+        return explain_alert(session, tls_quirk_alert(&session->ssl));
     case MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE:
         return fail(session, -EACCES, "the client sent no certificate");
     case MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION:
@@ -189,6 +186,10 @@ int tls_problem_handshake(struct tls_session *session, int error)
     case MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY:
         return explain_gone(session, session->heard ? " in the middle of the handshake"
                                                     : " before the handshake began");
+    case MBEDTLS_ERR_SSL_INVALID_MAC:
+        if (tls_quirk_clear_alert(&session->ssl) != 0)
+            return explain_alert(session, tls_quirk_clear_alert(&session->ssl));
+        break;
     case MBEDTLS_ERR_X509_CERT_VERIFY_FAILED:
     case MBEDTLS_ERR_X509_FATAL_ERROR:
         return server ? explain_client_certificate(session) : explain_server_certificate(session);
@@ -212,7 +213,7 @@ int tls_problem_stream(struct tls_session *session, int error)
 {
     switch (error) {
     case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
-        return explain_alert(session);
+        return explain_alert(session, tls_quirk_alert(&session->ssl));
     case MBEDTLS_ERR_SSL_CONN_EOF:
     case MBEDTLS_ERR_NET_CONN_RESET:
         return explain_gone(session, "");

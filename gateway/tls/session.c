@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <mbedtls/net_sockets.h>
-#include <mbedtls/platform.h>
 #include <mbedtls/ssl_ciphersuites.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,18 +167,6 @@ static int on_certificate(void *context, mbedtls_x509_crt *certificate, int dept
     return MBEDTLS_ERR_X509_ALLOC_FAILED;
 }
 
-/* mbedTLS keeps the parsed chain for a resumption or renegotiation that never comes: 2 KB and more
- * a session. Its own session_free copes with NULL. */
-static void drop_parsed_chain(struct tls_session *session)
-{
-    mbedtls_ssl_session *negotiated = session->ssl.MBEDTLS_PRIVATE(session);
-    if (negotiated == NULL || negotiated->MBEDTLS_PRIVATE(peer_cert) == NULL)
-        return;
-    mbedtls_x509_crt_free(negotiated->MBEDTLS_PRIVATE(peer_cert));
-    mbedtls_free(negotiated->MBEDTLS_PRIVATE(peer_cert));
-    negotiated->MBEDTLS_PRIVATE(peer_cert) = NULL;
-}
-
 /* --- life --------------------------------------------------------------------------------- */
 
 static struct tls_session *session_new(const mbedtls_ssl_config *config, int fd)
@@ -261,24 +248,38 @@ static int handshake_over(struct tls_session *session)
     mbedtls_ssl_set_verify(&session->ssl, NULL, NULL);
     free(session->handshake);
     session->handshake = NULL;
-    drop_parsed_chain(session);
+    tls_quirk_drop_chain(&session->ssl);
     return 0;
+}
+
+static int handshake_failed(struct tls_session *session, int result)
+{
+    /* Over TLS 1.2 mbedTLS leaves it at that; RFC 5246 7.4.6 wants an alert. */
+    if (result == MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE &&
+        mbedtls_ssl_get_version_number(&session->ssl) == MBEDTLS_SSL_VERSION_TLS1_2)
+        (void)mbedtls_ssl_send_alert_message(&session->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
+                                             MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE);
+    return tls_problem_handshake(session, result);
 }
 
 int tls_session_handshake(struct tls_session *session)
 {
     if (session->state != TLS_HANDSHAKE)
         return session->state == TLS_OPEN ? 0 : -EPROTO;
-    int result;
-    do {
+    int result = 0;
+    while (!mbedtls_ssl_is_handshake_over(&session->ssl)) {
         session->blocked = false;
-        result = mbedtls_ssl_handshake(&session->ssl);
-    } while (result == MBEDTLS_ERR_SSL_WANT_READ && !session->blocked);
+        result = mbedtls_ssl_handshake_step(&session->ssl);
+        if (session->server != NULL)
+            tls_quirk_alert_keys(&session->ssl);
+        if (result != 0 && (result != MBEDTLS_ERR_SSL_WANT_READ || session->blocked))
+            break;
+    }
     int answer = -EAGAIN;
     if (result == 0)
         answer = handshake_over(session);
     else if (!must_wait(session, result))
-        answer = tls_problem_handshake(session, result);
+        answer = handshake_failed(session, result);
     keep_scratch(session);
     return answer;
 }
