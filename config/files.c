@@ -17,7 +17,7 @@
 #define NAME_BYTES 4096
 
 struct runner {
-    uid_t user;
+    uid_t user = 0;
     gid_t groups[GROUPS_MAXIMUM];
     size_t group_count;
 };
@@ -89,8 +89,8 @@ static void be_user(struct runner *runner, const char *name, uid_t user, gid_t g
 static void find_runner(const struct subject *subject, struct runner *runner)
 {
     const struct config_gateway *gateway = &subject->config->gateway;
-    uid_t user;
-    gid_t group;
+    uid_t user = 0;
+    gid_t group = 0;
     be_this_process(runner);
     if (gateway->user && !find_user(gateway->user, &user, &group)) {
         complain(subject, PROBLEM_ERROR, "user", WHOLE, "there is no user \"%s\" on this machine",
