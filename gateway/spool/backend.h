@@ -53,8 +53,9 @@ void spool_row_clear(struct spool_row *row);
 /* A safe message's record, for retransmissions. */
 struct spool_record {
     int64_t recorded_ms;
-    char code[3];                /* what the store said (MSA-1), "" in stored mode */
-    struct answer_bytes *answer; /* the store's own answer, where one came (delivered); may be NULL */
+    char code[3]; /* what the store said (MSA-1), "" in stored mode */
+    struct answer_bytes
+        *answer; /* the store's own answer, where one came (delivered); may be NULL */
     bool answer_is_hl7;
 };
 
@@ -85,8 +86,8 @@ struct spool_filter {
 struct spool_backend;
 
 struct spool_backend_settings {
-    const char *path;     /* sqlite: the database file */
-    const char *key_file; /* sqlite */
+    const char *path;      /* sqlite: the database file */
+    const char *key_file;  /* sqlite */
     int64_t maximum_bytes; /* 0: no limit */
     int64_t retain_ms;     /* 0: accepted messages are removed at once */
     int64_t window_ms;     /* retransmission_window */
@@ -124,11 +125,9 @@ uint64_t spool_backend_reserve_id(struct spool_backend *backend);
 
 /* One row; born leased when leased is true. -ENOSPC beyond maximum_bytes leaves the transaction as it
  * was. */
-__attribute__((warn_unused_result)) int spool_backend_put(struct spool_backend *backend,
-                                                          const struct message *message,
-                                                          const char *route, const char *lane,
-                                                          bool leased, int64_t now_ms,
-                                                          uint64_t *ret_id);
+__attribute__((warn_unused_result)) int
+spool_backend_put(struct spool_backend *backend, const struct message *message, const char *route,
+                  const char *lane, bool leased, int64_t now_ms, uint64_t *ret_id);
 
 /* Record of a safe message; verdict NULL: stored mode. find: -ENOENT when there is none inside the
  * window. */
@@ -195,14 +194,16 @@ __attribute__((warn_unused_result)) int
 spool_backend_list(struct spool_backend *backend, const struct spool_filter *filter,
                    void (*each)(void *context, const struct spool_row *row), void *context);
 /* One entry with body and the last answer (either may come back NULL). */
-__attribute__((warn_unused_result)) int
-spool_backend_show(struct spool_backend *backend, uint64_t id, struct spool_row *ret_row,
-                   struct message **ret_message, struct answer_bytes **ret_answer);
+__attribute__((warn_unused_result)) int spool_backend_show(struct spool_backend *backend,
+                                                           uint64_t id, struct spool_row *ret_row,
+                                                           struct message **ret_message,
+                                                           struct answer_bytes **ret_answer);
 
 /* Kept incrementally: no scan. */
 void spool_backend_totals(struct spool_backend *backend, struct spool_totals *ret_totals);
-__attribute__((warn_unused_result)) int spool_backend_lane_statistics(
-    struct spool_backend *backend, const char *lane, struct spool_lane_statistics *ret_statistics);
+__attribute__((warn_unused_result)) int
+spool_backend_lane_statistics(struct spool_backend *backend, const char *lane,
+                              struct spool_lane_statistics *ret_statistics);
 /* Every lane that has rows (queued or dead). */
 __attribute__((warn_unused_result)) int
 spool_backend_lanes(struct spool_backend *backend,

@@ -48,9 +48,9 @@ enum memory_change_kind { CHANGE_ROW, CHANGE_STOP, CHANGE_RECORD, CHANGE_SEQUENC
 
 struct memory_change {
     enum memory_change_kind kind;
-    uint64_t id;      /* ROW: whose; STOP: who stopped the lane before */
-    size_t index;     /* STOP: the lane; SEQUENCE: which one */
-    long last;        /* SEQUENCE: before */
+    uint64_t id;                  /* ROW: whose; STOP: who stopped the lane before */
+    size_t index;                 /* STOP: the lane; SEQUENCE: which one */
+    long last;                    /* SEQUENCE: before */
     struct memory_row *row;       /* ROW: before; NULL: none */
     struct memory_record *record; /* RECORD: before; NULL: none */
     uint8_t digest[32];           /* RECORD: whose */
@@ -162,8 +162,7 @@ static size_t memory_lane(struct memory *memory, const char *name, const char *r
     if (route == NULL)
         return SIZE_MAX;
 
-    struct memory_lane *lanes =
-        realloc(memory->lanes, (memory->lane_count + 1) * sizeof *lanes);
+    struct memory_lane *lanes = realloc(memory->lanes, (memory->lane_count + 1) * sizeof *lanes);
     if (lanes == NULL)
         return SIZE_MAX;
     memory->lanes = lanes;
@@ -680,7 +679,8 @@ static int memory_replay(struct spool_backend *backend, uint64_t id, bool out_of
     row->row.id = in_place ? id : memory->next_id++;
     int result = memory_set(memory, row->row.id, row);
     if (result == 0)
-        result = in_place ? memory_stop_lane(memory, row->row.lane, 0) : memory_set(memory, id, NULL);
+        result =
+            in_place ? memory_stop_lane(memory, row->row.lane, 0) : memory_set(memory, id, NULL);
     if (result == 0)
         *ret_id = row->row.id;
     return result;

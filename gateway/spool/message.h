@@ -18,8 +18,8 @@
 #define MESSAGE_STABLE_ID_BYTES 16
 
 struct message {
-    atomic_int references; /* private */
-    char *peer, *listener; /* names from the configuration */
+    atomic_int references;    /* private */
+    char *peer, *listener;    /* names from the configuration */
     struct span control_id;   /* MSH-10 (batch: BHS-11/FHS-11 or the first MSH-10); into body */
     struct span message_type; /* MSH-9, into body */
     struct span facility;     /* MSH-4.1, into body */

@@ -39,7 +39,9 @@ struct spool_statistics { /* gauges and counters, also as metrics */
 /* Takes over the backend. Starts its thread. NULL with a sentence. */
 struct spool *spool_new(struct spool_backend *backend, const struct spool_settings *settings,
                         const struct clock *clock, struct metrics *metrics);
-/* Commits what is queued, ends the thread, closes the backend. Everyone who might call has ended. */
+/* Commits what is queued, ends the thread, closes the backend. Everyone who might call has ended; entries
+ * that the sink still holds are freed. Answers that are still owed (UNAVAILABLE, REASON_SHUTDOWN) are
+ * posted before it returns: drain the mailboxes afterwards. */
 void spool_free(struct spool **spool);
 
 /* ---- ingress's side ---- */
@@ -80,17 +82,21 @@ struct spool_put {
     bool repeated;          /* answered from the record, or together with a copy under way */
     struct verdict verdict; /* delivered: owned by the put; its answer too */
     /* private */
+    struct spool *spool;
     struct spool_target *targets;
     size_t target_count;
-    struct list_node node;
-    struct list_node waiters;
+    size_t pending;           /* delivered: targets without an outcome */
+    struct list_node node;    /* on the spool's queue, or on another put's waiters */
+    struct list_node waiters; /* copies that came meanwhile */
+    struct list_node in_under_way;
 };
 
 /* Copies the targets; takes over one reference of message. NULL when memory is out. */
 struct spool_put *spool_put_new(struct message *message, const struct spool_target *targets,
                                 size_t count);
 void spool_put_free(struct spool_put **put);
-/* Computes the digest (on the caller's thread) and hands over. */
+/* Computes the digest (on the caller's thread) and hands over. A message without a control id is no
+ * repeat of anything and leaves no record. delivered with several targets: SAFE when all accepted. */
 void spool_put(struct spool *spool, struct spool_put *put);
 
 /* Sequence number last committed for key (blocking is fine only in tests): asked through a call. */
@@ -99,9 +105,9 @@ void spool_put(struct spool *spool, struct spool_put *put);
 
 /* A leased entry. The sink owns it until it hands it back with spool_settle(). */
 struct spool_entry {
-    struct mail mail;      /* private */
-    struct list_node node; /* the holder's own use */
-    uint64_t id;           /* ascending within a lane (transient ones too) */
+    struct mail mail;         /* private */
+    struct list_node node;    /* the holder's own use */
+    uint64_t id;              /* ascending within a lane (transient ones too) */
     const char *route, *lane; /* the entry's own copies */
     struct message *message;  /* one reference */
     bool transient;           /* delivered mode */
@@ -113,7 +119,8 @@ struct spool_entry {
     /* filled in for spool_settle() */
     struct verdict verdict; /* owned by the entry from settle on */
     int64_t retry_due_wall_ms;
-    bool keep; /* RETRY/OPERATOR: the sink goes on holding the entry (written down, not given back) */
+    bool
+        keep; /* RETRY/OPERATOR: the sink goes on holding the entry (written down, not given back) */
     bool stop_lane;
     bool released; /* handed back without a verdict (route removed, shutdown) */
 };
@@ -129,12 +136,16 @@ struct spool_sink {
     void *context;
 };
 
+/* These three wait until the spool's thread has done it (at most one commit). After set_sink(NULL)
+ * nothing more is posted to the old one. An entry that comes back released is handed out again after a
+ * second, if its route is open then. Closing a route revokes what is out. */
 void spool_set_sink(struct spool *spool, const struct spool_sink *sink);
 /* Entries of this route may flow now (start, reload). */
 void spool_route_open(struct spool *spool, const char *route);
 void spool_route_close(struct spool *spool, const char *route);
 /* Hands back the entry with its verdict; with keep the entry stays the sink's and only what
- * it says is copied and written down. */
+ * it says is written down (the verdict's answer goes over to the spool: entry->verdict.answer is NULL
+ * afterwards). attempts in the row count every verdict, counted_attempts those with about_message. */
 void spool_settle(struct spool *spool, struct spool_entry *entry);
 
 /* An application acknowledgment made from the verdict (application_acknowledgment = "store"). */
@@ -153,8 +164,9 @@ void spool_notice_free(struct spool_notice **notice);
 
 /* ---- everyone else ---- */
 
-/* Runs call on the spool's thread, between groups, in a transaction of its own; then done on the
- * thread of reply_to. */
+/* Runs call on the spool's thread, between groups, in a transaction of its own, which is rolled back
+ * when call leaves a negative result; then done on the thread of reply_to (NULL: the spool's). A
+ * commit that fails makes the result -ENOSPC or -EIO. */
 struct spool_call {
     struct mail mail; /* private */
     void (*call)(struct spool_call *call, struct spool *spool, struct spool_backend *backend);
@@ -162,6 +174,9 @@ struct spool_call {
     struct mailbox *reply_to;
     void *context;
     int result;
+    /* private */
+    struct spool *spool;
+    struct list_node node;
 };
 void spool_call(struct spool *spool, struct spool_call *call);
 
@@ -170,11 +185,18 @@ void spool_call(struct spool *spool, struct spool_call *call);
 __attribute__((warn_unused_result)) int spool_replay(struct spool *spool, uint64_t id,
                                                      bool out_of_order, uint64_t *ret_id);
 __attribute__((warn_unused_result)) int spool_discard(struct spool *spool, uint64_t id);
-/* Asks the sink to give the route's entries back first; done later: the call's done comes when the
- * rows have moved (ret in context->result). */
+/* Asks the sink to give the entries of both routes back first (it takes as long as their attempts in
+ * flight); the call's done comes when the rows have moved: result is how many, or a negative errno.
+ * Moved rows keep their ids, so both routes' entries are handed out anew, in order. call->call is not
+ * used. From any thread. */
 void spool_move(struct spool *spool, struct spool_call *call, const char *from, const char *to);
 
-void spool_statistics(struct spool *spool, struct spool_statistics *ret_statistics); /* any thread */
+/* As spool_call(), once no entry of the route is out (asked back from the sink as above): what touches
+ * entries that would be leased otherwise, such as discarding all of a route. From any thread. */
+void spool_call_revoked(struct spool *spool, struct spool_call *call, const char *route);
+
+void spool_statistics(struct spool *spool,
+                      struct spool_statistics *ret_statistics); /* any thread */
 void spool_configure(struct spool *spool, const struct spool_backend_settings *settings);
 
 #endif

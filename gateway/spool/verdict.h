@@ -33,14 +33,14 @@ void answer_bytes_release(struct answer_bytes **bytes);
 
 struct verdict {
     enum verdict_kind kind;
-    bool about_message;     /* the answer is about this very message: it counts for maximum_attempts */
-    bool not_sent;          /* for certain nothing reached the store (connection refused, DNS, TLS) */
-    int status;             /* HTTP status; 0: none */
-    char code[3];           /* the store's MSA-1; "" when no HL7 came */
-    int error_code;         /* ERR-3.1; 0: none */
+    bool about_message; /* the answer is about this very message: it counts for maximum_attempts */
+    bool not_sent;      /* for certain nothing reached the store (connection refused, DNS, TLS) */
+    int status;         /* HTTP status; 0: none */
+    char code[3];       /* the store's MSA-1; "" when no HL7 came */
+    int error_code;     /* ERR-3.1; 0: none */
     char error_location[32]; /* ERR-2, printable ASCII only */
-    char reason[96];        /* ours, for logs and mllpctl: "HTTP 503", "connection refused"; no content */
-    int64_t retry_after_ms; /* 0: the store didn't say */
+    char reason[96]; /* ours, for logs and mllpctl: "HTTP 503", "connection refused"; no content */
+    int64_t retry_after_ms;      /* 0: the store didn't say */
     struct answer_bytes *answer; /* the store's HL7 answer (ER7, without framing), or an error body;
                                     NULL: none. answer_is_hl7 says which. One reference. */
     bool answer_is_hl7;

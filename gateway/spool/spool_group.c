@@ -1,0 +1,464 @@
+/*
+ * One transaction for all that came: what was settled first, then the puts, so that a copy finds the
+ * record of a message that was accepted a moment ago. Nothing of it shows outside before the commit.
+ */
+#include "spool/spool_private.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* ---- answers ---- */
+
+static void put_deliver_answer(struct mail *mail)
+{
+    struct spool_put *put =
+        (struct spool_put *)(void *)((char *)mail - offsetof(struct spool_put, mail));
+
+    put->on_answer(put);
+}
+
+static void put_post(struct spool_put *put)
+{
+    put->mail.deliver = put_deliver_answer;
+    mailbox_post(put->reply_to, &put->mail);
+}
+
+/* Copies that came meanwhile get what the first one got. */
+static void put_answer_waiters(struct spool_put *put)
+{
+    struct list_node *node;
+
+    while ((node = list_pop_front(&put->waiters)) != NULL) {
+        struct spool_put *waiter = LIST_ENTRY(node, struct spool_put, node);
+        waiter->outcome = put->outcome;
+        waiter->reason = put->reason;
+        waiter->repeated = true;
+        verdict_clear(&waiter->verdict);
+        waiter->verdict = put->verdict;
+        answer_bytes_reference(waiter->verdict.answer);
+        metric_add(put->spool->counters.retransmissions, 1);
+        put_post(waiter);
+    }
+}
+
+void spool_put_answer(struct spool_put *put, enum spool_outcome outcome, enum reason reason)
+{
+    put->outcome = outcome;
+    put->reason = reason;
+    list_remove(&put->in_under_way);
+    put_answer_waiters(put);
+    put_post(put);
+}
+
+static enum reason failure_reason(const struct spool *spool)
+{
+    return spool->failure == ENOSPC ? REASON_SPOOL_FULL : REASON_SPOOL_ERROR;
+}
+
+/* ---- trouble ---- */
+
+void spool_fail(struct spool *spool, int error)
+{
+    spool->probe_due = false;
+    metric_add(spool->counters.failures, 1);
+    if (timers_start(&spool->timers, &spool->probe, spool_monotonic(spool) + SPOOL_PROBE_MS) < 0)
+        spool->probe_due = true; /* no memory for a timer: try at once */
+    if (spool->failure == 0)
+        LOG_EVENT(LOG_LEVEL_ERROR, "spool-failed", LOG_STRING("reason", strerror(-error)),
+                  LOG_STRING("consequence", "nothing is taken until it works again"));
+    spool->failure = -error;
+}
+
+void spool_recover(struct spool *spool)
+{
+    spool->probe_due = false;
+    if (spool->failure == 0)
+        return;
+    spool->failure = 0;
+    timers_stop(&spool->timers, &spool->probe);
+    LOG_EVENT(LOG_LEVEL_WARNING, "spool-works-again",
+              LOG_STRING("consequence", "messages are taken"));
+}
+
+static void group_is_full(struct spool *spool, int64_t bytes, unsigned rows)
+{
+    spool->full_bytes = bytes + (int64_t)rows * SPOOL_ROW_OVERHEAD;
+    if (!spool->full)
+        LOG_EVENT(LOG_LEVEL_WARNING, "spool-full", LOG_STRING("reason", "maximum_bytes is reached"),
+                  LOG_STRING("consequence", "messages are not taken until there is room"));
+    spool->full = true;
+}
+
+int spool_transaction(struct spool *spool, int (*work)(struct spool *spool, void *context),
+                      void *context)
+{
+    int result = spool_backend_begin(spool->backend);
+
+    if (result == 0) {
+        int done = work(spool, context);
+        if (done < 0) {
+            spool_backend_rollback(spool->backend);
+            return done;
+        }
+        result = spool_backend_commit(spool->backend);
+        if (result == 0)
+            return done;
+    }
+    spool_fail(spool, result);
+    return result;
+}
+
+/* ---- what is to be written down ---- */
+
+static int group_write_settlement(struct spool *spool, struct spool_holding *holding,
+                                  int64_t now_ms)
+{
+    struct spool_entry *entry = &holding->entry;
+    int result = 0;
+
+    if (holding->task == TASK_RECORD) {
+        if (entry->message->control_id.length > 0)
+            result =
+                spool_backend_record_put(spool->backend, entry->message, &entry->verdict, now_ms);
+        if (result == 0 && holding->sequence_key != NULL)
+            result = spool_backend_sequence_put(spool->backend, holding->sequence_key,
+                                                holding->sequence_last);
+    } else if (!entry->released) {
+        result = spool_backend_settle(spool->backend, entry->id, &entry->verdict,
+                                      entry->retry_due_wall_ms, holding->task == TASK_NOTE,
+                                      entry->stop_lane, now_ms);
+    }
+    /* Gone already, or never leased: nothing of it can be written down, now or later. */
+    return result == -ENOENT || result == -ESTALE ? 0 : result;
+}
+
+static int group_write_settlements(struct spool *spool, int64_t now_ms)
+{
+    LIST_FOREACH_SAFE(node, next, &spool->settlements) {
+        int result =
+            group_write_settlement(spool, LIST_ENTRY(node, struct spool_holding, node), now_ms);
+        if (result < 0)
+            return result;
+        spool->group_size++;
+    }
+    return 0;
+}
+
+static void group_notice(struct spool *spool, struct spool_holding *holding)
+{
+    struct spool_entry *entry = &holding->entry;
+
+    if (spool->on_notice == NULL || entry->message->connection == 0)
+        return;
+    struct spool_notice *notice = calloc(1, sizeof *notice);
+    if (notice == NULL)
+        return; /* the sender then has its commit acknowledgment only, as after a restart */
+    notice->connection = entry->message->connection;
+    notice->message = message_reference(entry->message);
+    notice->verdict = entry->verdict;
+    entry->verdict.answer = NULL;
+    list_init(&notice->node);
+    spool->on_notice(spool->notice_context, notice);
+}
+
+static void group_finish_settlement(struct spool *spool, struct spool_holding *holding)
+{
+    struct spool_lane *lane = holding->lane;
+    const struct spool_entry *entry = &holding->entry;
+
+    if (holding->task == TASK_SETTLE) {
+        enum verdict_kind kind = entry->verdict.kind;
+        bool final = kind == VERDICT_ACCEPTED || kind == VERDICT_REFUSED;
+        spool_holding_back(holding);
+        if (entry->released) {
+            spool_backend_release(spool->backend, entry->id);
+            spool_lane_hold(lane);
+        }
+        if (entry->released || !final)
+            lane->waiting_rows++;
+        else
+            group_notice(spool, holding);
+        if (!entry->released && kind == VERDICT_REFUSED && entry->stop_lane)
+            lane->stopped = true;
+        spool_lane_wants_pump(spool, lane);
+    }
+    spool_holding_free(holding);
+}
+
+static void group_finish_settlements(struct spool *spool)
+{
+    struct list_node *node;
+
+    while ((node = list_pop_front(&spool->settlements)) != NULL)
+        group_finish_settlement(spool, LIST_ENTRY(node, struct spool_holding, node));
+}
+
+/* ---- puts ---- */
+
+static void put_answer_from_record(struct spool *spool, struct spool_put *put,
+                                   struct spool_record *record)
+{
+    put->outcome = SPOOL_SAFE;
+    put->repeated = true;
+    put->verdict.kind = VERDICT_ACCEPTED;
+    memcpy(put->verdict.code, record->code, sizeof put->verdict.code);
+    put->verdict.answer = record->answer;
+    put->verdict.answer_is_hl7 = record->answer_is_hl7;
+    record->answer = NULL;
+    metric_add(spool->counters.retransmissions, 1);
+    list_append(&spool->answered, &put->node);
+}
+
+static int put_write_sequence(struct spool *spool, const struct spool_put *put)
+{
+    if (!put->sequence_set || put->sequence_key == NULL)
+        return 0;
+    return spool_backend_sequence_put(spool->backend, put->sequence_key, put->sequence_last);
+}
+
+/* 1: the put needs nothing more. */
+static int put_is_repeat(struct spool *spool, struct spool_put *put, int64_t now_ms)
+{
+    const uint8_t *digest = put->message->digest;
+    struct spool_record record = {0};
+
+    if (put->message->control_id.length == 0)
+        return 0;
+    struct spool_put *first = spool_under_way_find(spool, digest);
+    if (first != NULL) {
+        list_append(&first->waiters, &put->node);
+        return 1;
+    }
+    int result = spool_backend_record_find(spool->backend, digest, now_ms, &record);
+    if (result == -ENOENT)
+        return 0;
+    if (result < 0)
+        return result;
+    put_answer_from_record(spool, put, &record);
+    spool_record_clear(&record);
+    result = put_write_sequence(spool, put);
+    return result < 0 ? result : 1;
+}
+
+static int put_store_target(struct spool *spool, struct spool_put *put,
+                            const struct spool_target *target, int64_t now_ms)
+{
+    struct spool_lane *lane = spool_lane_get(spool, target->route, target->lane);
+    struct message *message = put->message;
+    struct spool_holding *holding = NULL;
+    uint64_t id = 0;
+
+    if (lane == NULL)
+        return -ENOMEM;
+    if (spool_lane_flows(spool, lane) && lane->waiting_rows == 0 && list_empty(&lane->transients) &&
+        spool_lane_has_room(spool, lane, (int64_t)message->body.length))
+        holding = spool_holding_new(spool, lane, message, 0);
+    int result = spool_backend_put(spool->backend, message, target->route, target->lane,
+                                   holding != NULL, now_ms, &id);
+    if (result < 0) {
+        spool_holding_free(holding);
+        return result;
+    }
+    spool->group_size++;
+    if (holding == NULL) {
+        lane->waiting_rows++;
+        return 0;
+    }
+    holding->entry.id = id;
+    spool_holding_out(holding); /* counts now, so that a group keeps to the window */
+    list_append(&spool->born, &holding->node);
+    return 0;
+}
+
+static int put_store(struct spool *spool, struct spool_put *put, int64_t now_ms)
+{
+    int64_t bytes = (int64_t)put->message->body.length * (int64_t)put->target_count;
+    int result = spool_backend_room(spool->backend, bytes, (unsigned)put->target_count);
+
+    if (result == -ENOSPC) {
+        group_is_full(spool, bytes, (unsigned)put->target_count);
+        put->outcome = SPOOL_UNAVAILABLE;
+        put->reason = REASON_SPOOL_FULL;
+        list_append(&spool->answered, &put->node);
+        return 0;
+    }
+    /* From here on it is on the list that tells a failed group whom to answer. */
+    list_append(&spool->committing, &put->node);
+    spool_under_way_add(spool, put);
+    for (size_t i = 0; i < put->target_count; i++) {
+        result = put_store_target(spool, put, &put->targets[i], now_ms);
+        if (result < 0)
+            return result;
+    }
+    if (put->message->control_id.length > 0)
+        result = spool_backend_record_put(spool->backend, put->message, NULL, now_ms);
+    if (result == 0)
+        result = put_write_sequence(spool, put);
+    return result;
+}
+
+static int put_take(struct spool *spool, struct spool_put *put, int64_t now_ms)
+{
+    int result = put_is_repeat(spool, put, now_ms);
+
+    if (result == 1)
+        return 0;
+    if (result == 0 && put->target_count == 0)
+        result = -EINVAL; /* nowhere to go: it must not be called safe */
+    if (result < 0) {
+        list_append(&spool->committing, &put->node);
+        return result;
+    }
+    return put->delivered ? spool_transient_put(spool, put) : put_store(spool, put, now_ms);
+}
+
+static int group_write_puts(struct spool *spool, int64_t now_ms)
+{
+    int result = 0;
+
+    for (int i = 0; i < spool->settings.group_rows && result == 0; i++) {
+        struct list_node *node = list_pop_front(&spool->puts);
+        if (node == NULL)
+            break;
+        spool->put_count--;
+        spool->last_group = (size_t)i + 1;
+        result = put_take(spool, LIST_ENTRY(node, struct spool_put, node), now_ms);
+    }
+    return result;
+}
+
+/* ---- the group's end ---- */
+
+static void group_answer(struct list_node *puts, const enum spool_outcome *outcome,
+                         enum reason reason)
+{
+    struct list_node *node;
+
+    while ((node = list_pop_front(puts)) != NULL) {
+        struct spool_put *put = LIST_ENTRY(node, struct spool_put, node);
+        if (outcome == NULL)
+            spool_put_answer(put, put->outcome, put->reason);
+        else
+            spool_put_answer(put, *outcome, reason);
+    }
+}
+
+static void group_committed(struct spool *spool)
+{
+    static const enum spool_outcome safe = SPOOL_SAFE;
+    struct list_node *node;
+
+    spool_recover(spool);
+    group_answer(&spool->committing, &safe, REASON_NONE);
+    group_answer(&spool->answered, NULL, REASON_NONE);
+    while ((node = list_pop_front(&spool->born)) != NULL) {
+        spool_holding_push(LIST_ENTRY(node, struct spool_holding, node));
+    }
+    group_finish_settlements(spool);
+}
+
+/* Nothing of the group is on disk: whoever waits hears so, and what was settled stays to be written. */
+static void group_failed(struct spool *spool, int error)
+{
+    static const enum spool_outcome unavailable = SPOOL_UNAVAILABLE;
+    struct list_node *node;
+
+    spool_fail(spool, error);
+    while ((node = list_pop_front(&spool->born)) != NULL) {
+        struct spool_holding *holding = LIST_ENTRY(node, struct spool_holding, node);
+        spool_holding_back(holding);
+        spool_holding_free(holding);
+    }
+    LIST_FOREACH_SAFE(each, next, &spool->answered) {
+        /* Its record may have been of this very transaction. */
+        struct spool_put *put = LIST_ENTRY(each, struct spool_put, node);
+        if (put->outcome == SPOOL_SAFE) {
+            put->repeated = false;
+            verdict_clear(&put->verdict);
+            put->outcome = SPOOL_UNAVAILABLE;
+            put->reason = failure_reason(spool);
+        }
+    }
+    group_answer(&spool->committing, &unavailable, failure_reason(spool));
+    group_answer(&spool->answered, NULL, REASON_NONE);
+    spool_lanes_refresh(spool, NULL); /* rows counted as waiting are not there */
+}
+
+/* While the disk fails: no wait, no load on it between two probes. */
+static void group_refuse(struct spool *spool)
+{
+    struct list_node *node;
+
+    while ((node = list_pop_front(&spool->puts)) != NULL) {
+        spool->put_count--;
+        spool_put_answer(LIST_ENTRY(node, struct spool_put, node), SPOOL_UNAVAILABLE,
+                         failure_reason(spool));
+    }
+}
+
+/* A probe with nothing to write would prove nothing. No listener has an empty name. */
+static int group_write_probe(struct spool *spool)
+{
+    if (spool->failure == 0 || spool->group_size > 0)
+        return 0;
+    return spool_backend_sequence_put(spool->backend, "/probe", 0);
+}
+
+static int group_transaction(struct spool *spool, int64_t now_ms)
+{
+    int result = spool_backend_begin(spool->backend);
+
+    if (result < 0)
+        return result;
+    result = group_write_settlements(spool, now_ms);
+    if (result == 0)
+        result = group_write_puts(spool, now_ms);
+    if (result == 0)
+        result = group_write_probe(spool);
+    if (result < 0) {
+        spool_backend_rollback(spool->backend);
+        return result;
+    }
+    int64_t began = clock_monotonic_ns();
+    result = spool_backend_commit(spool->backend);
+    if (result == 0 && spool->group_size > 0)
+        spool_metrics_commit(spool, spool->group_size, clock_monotonic_ns() - began);
+    return result;
+}
+
+/* Room again for what was refused last, and with some distance to the limit, so that the log does not
+ * tell of every message. What can never fit doesn't keep an empty spool full. */
+static void group_check_full(struct spool *spool)
+{
+    struct spool_totals totals;
+
+    if (!spool->full)
+        return;
+    spool_backend_totals(spool->backend, &totals);
+    if (totals.bytes > 0 &&
+        spool_backend_room(spool->backend, spool->full_bytes + totals.bytes / 20, 0) < 0)
+        return;
+    spool->full = false;
+    LOG_EVENT(LOG_LEVEL_WARNING, "spool-has-room", LOG_STRING("consequence", "messages are taken"));
+}
+
+void spool_group_run(struct spool *spool)
+{
+    if (spool->failure != 0 && !spool->probe_due) {
+        group_refuse(spool);
+        return;
+    }
+    if (list_empty(&spool->puts) && list_empty(&spool->settlements) && spool->failure == 0) {
+        group_check_full(spool);
+        return;
+    }
+    spool->group_size = 0;
+    int result = group_transaction(spool, spool_wall(spool));
+    if (result < 0)
+        group_failed(spool, result);
+    else
+        group_committed(spool);
+    group_check_full(spool);
+}
