@@ -17,7 +17,7 @@
 #define NAME_BYTES 4096
 
 struct runner {
-    uid_t user = 0;
+    uid_t user;
     gid_t groups[GROUPS_MAXIMUM];
     size_t group_count;
 };
