@@ -46,7 +46,7 @@ static int read_up_to(int fd, char *text, size_t most, size_t *ret_length)
 
 int slurp(const char *file, size_t maximum, char **ret_text, size_t *ret_length)
 {
-    int fd;
+    int fd = -1;
     size_t size = 0, length = 0;
     int result = open_regular(file, &fd, &size);
     if (result < 0) {
