@@ -141,6 +141,24 @@ static bool verdict_says_nothing_about_message(int status)
     }
 }
 
+/* nginx tells clients of a TLS port so that their certificate is missing, expired, revoked or of
+ * another CA, or that they don't speak TLS. Nothing of that is about the message, which a "refused"
+ * would bury. */
+static bool verdict_is_tls_page(const struct http_result *result)
+{
+    static const char *const titles[] = {"<title>400 No required SSL certificate was sent",
+                                         "<title>400 The SSL certificate error",
+                                         "<title>400 The plain HTTP request was sent to HTTPS"};
+
+    if (result->status != 400 || result->body.length == 0)
+        return false;
+    for (size_t i = 0; i < sizeof(titles) / sizeof(titles[0]); i++) {
+        if (memmem(result->body.data, result->body.length, titles[i], strlen(titles[i])) != NULL)
+            return true;
+    }
+    return false;
+}
+
 static enum verdict_kind verdict_of_status(int status)
 {
     switch (status) {
@@ -221,6 +239,11 @@ static void verdict_of_answer(const struct http_question *question,
 
     verdict->kind = verdict_of_status(result->status);
     snprintf(verdict->reason, sizeof(verdict->reason), "%.95s", result->words);
+    if (verdict_is_tls_page(result)) {
+        verdict->kind = VERDICT_OPERATOR;
+        snprintf(verdict->reason, sizeof(verdict->reason),
+                 "HTTP 400, the server does not take our certificate");
+    }
     if (success && result->failure == HTTP_ANSWER_TOO_LARGE)
         verdict->kind = VERDICT_RETRY;
     else if (success && verdict_is_hl7(result->content_type, body))

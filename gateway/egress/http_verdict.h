@@ -4,7 +4,8 @@
  *
  *   accepted  2xx without HL7; MSA-1 AA or CA whose MSA-2 is ours
  *   refused   MSA-1 AE, AR, CE or CR in a 2xx; 400, 413, 415, 422
- *   operator  401, 403, 404, 405, 407, other 4xx, 3xx; TLS; the proxy's own 3xx and 4xx
+ *   operator  401, 403, 404, 405, 407, other 4xx, 3xx; TLS (nginx's 400 about a client certificate
+ *             too); the proxy's own 3xx and 4xx
  *   retry     transport errors, 408, 409 (the same key is being worked on), 421, 425, 429, 5xx;
  *             HL7 that cannot be read; another message's MSA-2
  * "HL7" is a body that starts with MSH, BHS or FHS (MLLP framing around it is forgiven), or any

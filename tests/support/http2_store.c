@@ -14,7 +14,7 @@
 extern char **environ;
 
 #define HTTP2_STORE_ARGUMENTS 24
-#define HTTP2_STORE_TEXTS 9
+#define HTTP2_STORE_TEXTS 33
 #define HTTP2_STORE_TEXT_BYTES 2048
 
 static char *http2_store_text(void)

@@ -29,7 +29,7 @@ bool http2_store_start(struct http2_store *store, const char *test_data,
 void http2_store_end(struct http2_store *store);
 void http2_store_stop(struct http2_store *store);
 
-/* A file of the PKI; the text is good for eight more calls. */
+/* A file of the PKI; the text is good for 32 more calls of these two. */
 const char *http2_store_file(const struct http2_store *store, const char *name);
 /* "https://localhost:PORT/NAME?steps=STEPS"; likewise. */
 const char *http2_store_url(const struct http2_store *store, const char *name, const char *steps);
