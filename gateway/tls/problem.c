@@ -200,6 +200,11 @@ int tls_problem_handshake(struct tls_session *session, int error)
         return fail(session, -EPROTO, "memory is out");
     if (server && session->handshake->verify.reason[0] != '\0')
         return explain_client_certificate(session);
+    if ((-error & 0xff80) == -MBEDTLS_ERR_X509_INVALID_EXTENSIONS)
+        return fail(session, -EACCES,
+                    "%s's certificate, or a CA's that came with it, has a critical extension that "
+                    "is not supported (name constraints are, in a root of ours)",
+                    peer_of(session));
     if (is_x509(error)) {
         pem_mbedtls_error(error, why, sizeof why);
         return fail(session, -EACCES, "%s's certificate cannot be read: %s", peer_of(session), why);

@@ -1,6 +1,7 @@
 /* The settings: what a listener and a client speak. */
 #include "tls/tls.h"
 
+#include "certs/names.h"
 #include "certs/pem.h"
 #include "tls/internal.h"
 
@@ -149,20 +150,28 @@ const struct bundle *tls_server_bundle(const struct tls_server *server)
 
 /* --- the client's settings ---------------------------------------------------------------- */
 
-static int add_certificate(void *chain, size_t number, const unsigned char *der, size_t length)
+static int add_root(void *chain, size_t number, const unsigned char *der, size_t length)
 {
     (void)number;
     return mbedtls_x509_crt_parse_der(chain, der, length) == 0 ? 0 : -EBADMSG;
 }
 
+/* Our own certificates are for the server to judge: critical name constraints may be there. */
+static int add_own(void *chain, size_t number, const unsigned char *der, size_t length)
+{
+    (void)number;
+    return names_parse_root(chain, der, length) == 0 ? 0 : -EBADMSG;
+}
+
 /* Error: the file's name, then what is wrong with it. */
-static int load_certificates(mbedtls_x509_crt *chain, const char *path, char error[256])
+static int load_certificates(mbedtls_x509_crt *chain, const char *path, pem_each_callback *add,
+                             char error[256])
 {
     struct pem_file file;
     char why[PEM_ERROR_MAX] = "holds a certificate that cannot be read";
     int result = pem_read(path, &file, why);
     if (result == 0) {
-        result = pem_each(&file, "CERTIFICATE", add_certificate, chain, why);
+        result = pem_each(&file, "CERTIFICATE", add, chain, why);
         pem_free(&file);
     }
     if (result < 0)
@@ -205,13 +214,13 @@ static int client_set_up(struct tls_client_context *context,
     }
     if (set_up(&context->config, MBEDTLS_SSL_IS_CLIENT, BUNDLE_BCP195) < 0)
         return -ENOMEM;
-    if (load_certificates(&context->roots, settings->ca, error) < 0)
+    if (load_certificates(&context->roots, settings->ca, add_root, error) < 0)
         return -EINVAL;
     mbedtls_ssl_conf_authmode(&context->config, MBEDTLS_SSL_VERIFY_REQUIRED);
     mbedtls_ssl_conf_ca_chain(&context->config, &context->roots, NULL);
     if (settings->certificate == NULL)
         return 0;
-    if (load_certificates(&context->chain, settings->certificate, error) < 0 ||
+    if (load_certificates(&context->chain, settings->certificate, add_own, error) < 0 ||
         load_key(context, settings->key, error) < 0)
         return -EINVAL;
     return mbedtls_ssl_conf_own_cert(&context->config, &context->chain, &context->key) == 0
