@@ -13,6 +13,7 @@ struct queue_work {
     struct spool_filter filter; /* texts belong to the request's arguments */
     int (*act)(struct queue_work *work, struct spool *spool, uint64_t id);
     bool out_of_order;
+    bool revokes; /* asks the route's entries back first: else the leased ones would be busy */
     /* filled in on the spool's thread, read when the call is done */
     json_t *rows;
     uint64_t ids[CONTROL_PAGE];
@@ -67,7 +68,12 @@ static void queue_work_free(struct queue_work *work)
 
 static void queue_work_go(struct queue_work *work)
 {
-    spool_call(work->request->gateway->spool, &work->call);
+    struct spool *spool = work->request->gateway->spool;
+
+    if (work->revokes)
+        spool_call_revoked(spool, &work->call, work->filter.route);
+    else
+        spool_call(spool, &work->call);
 }
 
 static void queue_work_fail(struct queue_work *work, int error)
@@ -291,6 +297,8 @@ static void queue_act(struct control_request *request, const char *done_name,
     work->ids[0] = (uint64_t)id;
     work->count = 1;
     work->out_of_order = json_is_true(json_object_get(request->arguments, "out_of_order"));
+    work->revokes = act == act_discard && id == 0 && filter.route != NULL &&
+                    (!filter.by_state || filter.state == SPOOL_QUEUED);
     if (act == act_replay) { /* only dead letters can be */
         work->filter.by_state = true;
         work->filter.state = SPOOL_DEAD;
