@@ -34,18 +34,18 @@ enum setting_file {
 
 struct setting {
     const char *name;
-    enum setting_type type;
-    size_t offset;
-    const char *fallback; /* as it would be written; NULL: none */
-    const char *note;     /* instead of the fallback in the reference, where it is worked out */
-    int64_t minimum, maximum;
-    const char *const *words; /* NULL-terminated */
-    const char *const *later; /* words and settings that a later version will have */
-    enum setting_file file;
-    bool required;
-    bool restart;  /* cannot change while running */
-    unsigned only; /* a bit for each store type that has this setting; 0: all */
     const char *help;
+    const char *fallback;     /* as it would be written; NULL: none */
+    const char *note;         /* instead of the fallback in the reference, where it is worked out */
+    const char *const *words; /* NULL-terminated */
+    const char *const *later; /* words that a later version will have */
+    int64_t minimum, maximum;
+    size_t offset;
+    enum setting_type type;
+    enum setting_file file;
+    unsigned only; /* a bit for each store type that has this setting; 0: all */
+    bool required;
+    bool restart; /* cannot change while running */
 };
 
 struct section {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PEM_BYTES (4 * 1024 * 1024)
+#define PEM_BYTES (4UL * 1024 * 1024)
 #define BEGIN_MARK "-----BEGIN CERTIFICATE-----"
 #define END_MARK "-----END CERTIFICATE-----"
 

@@ -102,8 +102,8 @@ static int read_whole(int fd, char *text, size_t size, size_t *ret_length)
 int secret_read(const char *path, size_t maximum_bytes, char **ret_text, size_t *ret_length,
                 char ret_error[SECRET_ERROR_BYTES])
 {
-    int fd;
-    size_t size, length;
+    int fd = -1;
+    size_t size = 0, length = 0;
     int result = open_secret(path, maximum_bytes, &fd, &size, ret_error);
     if (result < 0) {
         return result;
@@ -124,8 +124,8 @@ int secret_read(const char *path, size_t maximum_bytes, char **ret_text, size_t 
 int secret_read_line(const char *path, size_t maximum_bytes, char **ret_text,
                      char ret_error[SECRET_ERROR_BYTES])
 {
-    char *text;
-    size_t length;
+    char *text = NULL;
+    size_t length = 0;
     int result = secret_read(path, maximum_bytes, &text, &length, ret_error);
     if (result < 0) {
         return result;

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define SOURCE_BYTES (4 * 1024 * 1024) /* thousands of peers fit */
+#define SOURCE_BYTES (4UL * 1024 * 1024) /* thousands of peers fit */
 #define INCLUDE_DEPTH 8
 
 /* From line `first` of the joined text on: `line` of `file`, and so forth. */

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define DIGEST_BYTES 32
+#define DIGEST_BYTES 32UL
 
 __attribute__((format(printf, 2, 3))) static const char *wrong(char *ret_error, const char *format,
                                                                ...)

@@ -10,8 +10,8 @@
 #include <limits.h>
 #include <string.h>
 
-#define DAY_S (24 * 3600)
-#define HOUR_MS (3600 * 1000)
+#define DAY_S (24L * 3600)
+#define HOUR_MS (3600L * 1000)
 #define MIB (1024L * 1024)
 #define GIB (1024L * MIB)
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
