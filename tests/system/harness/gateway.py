@@ -90,7 +90,7 @@ class Gateway:
                            stdout=subprocess.DEVNULL)
         for store in self.settings.stores:
             if store["type"] == "directory":
-                (self.directory / store["path"]).mkdir(exist_ok=True)
+                (self.directory / store["path"]).mkdir(mode=0o700, exist_ok=True)
 
     def start(self, ready=True):
         """Starts it; with ready=True waits until /readyz says 200."""

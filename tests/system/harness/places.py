@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 
 SOURCE = Path(os.environ.get("MLLPGW_SOURCE_DIR") or Path(__file__).resolve().parents[3])
-BUILD = Path(os.environ.get("MLLPGW_BUILD_DIR") or SOURCE / "build/sanitize")
-RELEASE = Path(os.environ.get("MLLPGW_RELEASE_DIR") or SOURCE / "build/release")
+BUILD = Path(os.environ.get("MLLPGW_BUILD_DIR") or SOURCE / "build/sanitize").resolve()
+RELEASE = Path(os.environ.get("MLLPGW_RELEASE_DIR") or SOURCE / "build/release").resolve()
 NODE_PATH = os.environ.get("NODE_PATH") or str(SOURCE / "build/deps/npm/node_modules")
 DATA = SOURCE / "tests/data"
 CORPUS = Path(os.environ.get("HL7_CORPUS") or SOURCE / "../shared/data/hl7")
@@ -21,7 +21,7 @@ SANITIZER_ENVIRONMENT = {
 
 
 def program(name, build=None):
-    return str(Path(build or BUILD) / "gateway" / name)
+    return str((build or BUILD) / name)
 
 
 def _scratch():
