@@ -28,7 +28,8 @@ __attribute__((warn_unused_result)) int loop_start(struct loop *loop, void (*sta
                                                    void *context);
 /* Runs the loop on the calling thread instead (the main thread's loop; tests). */
 void loop_run(struct loop *loop);
-/* Asks the loop to end after this iteration; from any thread. */
+/* Asks the loop to end after this iteration; from any thread. Mail that comes later stays in the
+ * mailbox: after loop_join() the composer may mailbox_drain() it. */
 void loop_stop(struct loop *loop);
 void loop_join(struct loop *loop);
 

@@ -37,7 +37,9 @@ static inline int timer_is_running(const struct timer *timer)
 }
 /* Milliseconds until the earliest is due (0: now); -1 when there is none. */
 int64_t timers_next_ms(const struct timers *timers, int64_t now_ms);
-/* Fires all that are due, in order of their deadlines. */
+/* Fires all that are due, in order of their deadlines; at most as many as were running, so that one
+ * which starts itself again at once can't hold up the loop (what is left is due at once: ask
+ * timers_next_ms()). */
 void timers_run(struct timers *timers, int64_t now_ms);
 
 #endif

@@ -148,6 +148,7 @@ static void job_exhaust(struct job *job)
     snprintf(verdict->reason, sizeof(verdict->reason), "%d attempts counted, the last: %.60s",
              job->entry->counted_attempts, last);
     verdict->kind = VERDICT_REFUSED;
+    verdict->about_message = true;
     job_settle(job, decide_dead_letter(&job->lane->route->config));
 }
 
@@ -200,10 +201,21 @@ static void job_leave_flight(struct job *job)
     instance_release_attempt(job->instance);
 }
 
+/* The spool counts an attempt for maximum_attempts when the verdict that it writes down is about the
+ * message; here that is known only when something else has got through since (decide_count()). So
+ * each count is told with the write that follows it, and no other write tells one. */
+static void job_tell_count(struct job *job)
+{
+    job->entry->verdict.about_message = job->unwritten_count;
+    job->unwritten_count = false;
+}
+
 /* keep: the entry stays here and the spool writes down how it stands. */
 static void job_write_down(struct job *job, int64_t now_ms, int64_t wait_ms)
 {
     struct router *router = job->lane->route->router;
+    struct verdict *verdict = &job->entry->verdict;
+    struct answer_bytes *answer;
 
     if (job->entry->transient)
         return;
@@ -211,10 +223,14 @@ static void job_write_down(struct job *job, int64_t now_ms, int64_t wait_ms)
         now_ms - job->written_ms < JOB_WRITE_INTERVAL_MS)
         return;
     job->written_ms = now_ms;
-    job->unwritten_count = false;
+    job_tell_count(job);
     job->entry->retry_due_wall_ms = router_wall_ms(router) + wait_ms;
     job->entry->keep = true;
+    /* The spool takes the answer; a dead letter that is made of this verdict needs it, too. */
+    answer = answer_bytes_reference(verdict->answer);
     router->context.settle(router->context.spool, job->entry);
+    answer_bytes_release(&verdict->answer);
+    verdict->answer = answer;
     job->entry->keep = false;
 }
 
@@ -269,8 +285,10 @@ static void job_settle_or_hold(struct job *job, const struct decide_output *deci
         job_hold(job, router_now_ms(router), decided);
         return;
     }
-    if (retry)
+    if (retry) {
+        job_tell_count(job);
         job->entry->retry_due_wall_ms = router_wall_ms(router) + decided->wait_ms;
+    }
     job_settle(job, decided->action);
 }
 
@@ -280,6 +298,7 @@ static void job_ended(struct job *job, bool noted)
     struct route *route = job->lane->route;
     struct target *target = route->target;
     bool was_probe = target->probe == job, current = job->instance == target->instance;
+    bool was_up = target->state == TARGET_UP;
     struct decide_output decided;
 
     job_leave_flight(job);
@@ -288,8 +307,8 @@ static void job_ended(struct job *job, bool noted)
     decided = job_decide(job, was_probe, noted && current);
     job_settle_or_hold(job, &decided);
     report_queueing(route);
-    if (target->state == TARGET_UP)
-        route_pump(route);
+    if (was_up)
+        route_pump(route); /* nothing has changed for the others */
     else
         target_pump(target);
     router_drain_check(route->router);

@@ -138,7 +138,6 @@ static void target_up(struct target *target)
     if (target->probes > 0)
         target_wake_lanes(target);
     target_report(target);
-    target_pump(target);
 }
 
 static void target_schedule_probe(struct target *target, const struct job *job,
