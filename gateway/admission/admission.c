@@ -20,6 +20,7 @@ struct listener_rules {
     size_t peer_count;
     struct address_prefix *proxies;
     size_t proxy_count;
+    bool proxied;
 };
 
 struct admission_rules {
@@ -131,7 +132,7 @@ static const struct peer_rules *find_peer(const struct admission_rules *rules, c
 }
 
 static int make_listener(struct admission_rules *rules, struct listener_rules *listener,
-                         const struct config_listener *config)
+                         const struct config_listener *config, char ret_error[512])
 {
     listener->peers = calloc(config->peers.count + 1, sizeof(*listener->peers));
     listener->proxies = calloc(config->proxy_from.count + 1, sizeof(*listener->proxies));
@@ -145,11 +146,16 @@ static int make_listener(struct admission_rules *rules, struct listener_rules *l
         }
     }
     for (size_t i = 0; i < config->proxy_from.count; i++) {
-        if (address_prefix_parse(config->proxy_from.items[i],
-                                 &listener->proxies[listener->proxy_count])) {
-            listener->proxy_count++;
+        /* One that is left out could leave none, and a listener that trusts any source. */
+        if (!address_prefix_parse(config->proxy_from.items[i],
+                                  &listener->proxies[listener->proxy_count])) {
+            snprintf(ret_error, 512, "listeners.%s.proxy_from: \"%s\" is no network", config->name,
+                     config->proxy_from.items[i]);
+            return -1;
         }
+        listener->proxy_count++;
     }
+    listener->proxied = config->proxy_from.present;
     return 0;
 }
 
@@ -177,7 +183,7 @@ struct admission_rules *admission_rules_new(const struct config *config,
     }
     for (size_t i = 0; i < config->listener_count; i++) {
         rules->listener_count++;
-        if (make_listener(rules, &rules->listeners[i], &config->listeners[i]) != 0) {
+        if (make_listener(rules, &rules->listeners[i], &config->listeners[i], ret_error) != 0) {
             goto fail;
         }
     }
@@ -232,7 +238,7 @@ enum admission_proxy admission_proxy(const struct admission_rules *rules, unsign
     const struct listener_rules *l = &rules->listeners[listener];
     uint8_t key[16];
 
-    if (l->proxy_count == 0) {
+    if (!l->proxied) {
         return ADMISSION_PROXY_NONE;
     }
     address_key(source, key);

@@ -240,8 +240,8 @@ int64_t limits_message_wait_ms(struct limits *limits, const char *peer, int per_
     do {
         int64_t start = full > now ? full : now;
         wanted = start + cost;
-        if (wanted - now > 1000 * 1024 + cost) { /* a second's worth is used up */
-            return (wanted - now - 1000 * 1024 - cost) / 1024 + 1;
+        if (wanted - now > 1000 * 1024) { /* a second's worth is used up */
+            return (wanted - now - 1000 * 1024) / 1024 + 1;
         }
     } while (!atomic_compare_exchange_weak(&slot->rate_full_ms, &full, wanted));
     return 0;

@@ -91,11 +91,13 @@ static enum proxy_result parse_v1_line(struct span line, struct sockaddr_storage
     struct words words;
     int family;
 
+    /* Whatever may follow UNKNOWN is to be ignored (2.1). */
+    if (line.length >= 13 && memcmp(line.data, "PROXY UNKNOWN", 13) == 0 &&
+        (line.length == 13 || line.data[13] == ' ')) {
+        return PROXY_LOCAL;
+    }
     if (!split_words(line, &words) || words.count < 2) {
         return PROXY_INVALID;
-    }
-    if (strcmp(words.word[1], "UNKNOWN") == 0) {
-        return PROXY_LOCAL;
     }
     if (strcmp(words.word[1], "TCP4") == 0) {
         family = AF_INET;

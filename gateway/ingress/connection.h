@@ -73,6 +73,12 @@ struct connection_world {
     void (*release)(struct connection_world *world, struct connection *connection);
 };
 
+union connection_source {
+    struct sockaddr any;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+};
+
 struct connection {
     uint64_t id;
     struct connection_world *world;
@@ -84,13 +90,14 @@ struct connection {
     const struct config_listener *config;
     const struct config_peer *peer; /* NULL until admitted */
     struct peer_statistics *statistics;
-    union {
-        struct sockaddr any;
-        struct sockaddr_in in;
-        struct sockaddr_in6 in6;
-    } source;
+    union connection_source source;    /* the sender's: behind a proxy, what its header claims */
+    union connection_source transport; /* the socket's */
     uint8_t address[16];
-    bool counted_peer, spoke, warned_junk, paused, ended;
+    bool through_proxy;    /* began with a PROXY header */
+    bool snapshot_changed; /* during the handshake: verify the certificate again */
+    bool counted_peer, spoke, warned_junk, paused;
+    uint8_t greeting[3]; /* the first bytes: to tell TLS on a plain port */
+    size_t greeting_length;
     struct mllp_decoder decoder;
     struct buffer pending; /* read, not parsed yet */
     struct buffer out;     /* answers on their way */
@@ -108,6 +115,7 @@ struct connection {
     int64_t message_complete_ns;
     enum reason waiting_reason;
     enum reason close_after;  /* REASON_NONE: stay */
+    enum reason closed;       /* in CLOSED: why */
     struct list_node notices; /* application acknowledgments that wait for a gap */
     /* for `mllpctl connections` */
     int64_t opened_wall_ms, last_message_wall_ms;
@@ -136,8 +144,6 @@ void connection_notice(struct connection *connection, struct spool_notice *notic
 void connection_decide_again(struct connection *connection, int listener);
 /* Draining: close now when nothing is owed and no frame is open, else after the answer. */
 void connection_drain(struct connection *connection);
-/* Memory has become free: paused connections may read again. */
-void connection_resume(struct connection *connection);
 void connection_close(struct connection *connection, enum reason reason);
 const char *connection_state_name(enum connection_state state);
 

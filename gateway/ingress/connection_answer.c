@@ -1,4 +1,4 @@
-/* From messages to answers: judging, the spool, waiting, writing. */
+/* From messages to answers: judging, the spool, waiting. */
 #include "base/log.h"
 #include "ingress/connection_internal.h"
 
@@ -6,12 +6,9 @@
 #include <stdlib.h>
 
 #define WAIT_STEP_MS 200 /* unavailable, on_unavailable = wait: how often it is tried again */
-#define LINGER_MS 2000   /* how long the rest of a refused frame is read away */
 #define LATE_MS 1000 /* delivered: the route keeps the deadline; this is the worker's backstop */
-#define NOTICES_MAXIMUM 1000
-#define KEEP_BYTES 1024 /* an idle connection keeps no larger output buffer */
 
-static struct exchange_time answer_time(const struct connection *connection)
+struct exchange_time connection_answer_time(const struct connection *connection)
 {
     return (struct exchange_time){clock_wall_ms(connection->world->clock),
                                   connection->world->zone_minutes};
@@ -28,7 +25,7 @@ static void log_message_refused(const struct connection *connection, struct span
               LOG_STRING("store", result->verdict == NULL ? NULL : result->verdict->reason));
 }
 
-static void count_answer(struct connection *connection, const struct exchange_sent *sent)
+void connection_count_answer(struct connection *connection, const struct exchange_sent *sent)
 {
     for (size_t i = 0; i < sent->count; i++) {
         statistics_acknowledged(connection->statistics, sent->codes[i]);
@@ -43,26 +40,39 @@ static void count_answer(struct connection *connection, const struct exchange_se
     }
 }
 
+static void note_refused(struct connection *connection, struct span control_id,
+                         const struct exchange_result *result)
+{
+    connection->refused++;
+    log_message_refused(connection, control_id, result);
+    statistics_message_refused(connection->world->statistics, connection->statistics,
+                               result->reason);
+}
+
+void connection_give_up(struct connection *connection, enum reason reason)
+{
+    struct exchange_result result = {.reason = reason};
+
+    note_refused(connection, connection->exchange.message->control_id, &result);
+    connection_close(connection, reason);
+}
+
 /* Builds the answer for the exchange in hand and sends it. */
 static void give_answer(struct connection *connection, const struct exchange_result *result)
 {
     struct exchange_policy policy = connection_policy(connection);
-    struct exchange_time time = answer_time(connection);
+    struct exchange_time time = connection_answer_time(connection);
     struct exchange_sent sent;
 
     if (result->outcome != ACK_OUTCOME_ACCEPTED) {
-        struct span id = connection->exchange.message->control_id;
-        connection->refused++;
-        log_message_refused(connection, id, result);
-        statistics_message_refused(connection->world->statistics, connection->statistics,
-                                   result->reason);
+        note_refused(connection, connection->exchange.message->control_id, result);
     }
     if (exchange_answer(&connection->exchange, &policy, result, &time,
                         &connection->world->answer_scratch, &connection->out, &sent) != 0) {
         connection_close(connection, REASON_OUT_OF_MEMORY);
         return;
     }
-    count_answer(connection, &sent);
+    connection_count_answer(connection, &sent);
     if (connection->statistics != NULL) {
         metric_observe_ns(connection->statistics->acknowledge_seconds,
                           clock_monotonic_ns() - connection->message_complete_ns);
@@ -89,8 +99,11 @@ static struct spool_put *make_put(struct connection *connection)
             exchange_lane(&connection->exchange, policy.routes[i], lanes[i]);
             targets[i] = (struct spool_target){policy.routes[i]->name, lanes[i]};
         }
-        put = spool_put_new(message_reference(connection->exchange.message), targets,
-                            policy.route_count);
+        struct message *message = message_reference(connection->exchange.message);
+        put = spool_put_new(message, targets, policy.route_count);
+        if (put == NULL) {
+            message_release(&message);
+        }
     }
     free(targets);
     free(lanes);
@@ -182,9 +195,6 @@ void connection_message(struct connection *connection, char *content, size_t len
         break;
     case EXCHANGE_IGNORE:
         exchange_clear(&connection->exchange);
-        if (connection->close_after != REASON_NONE) {
-            connection_close(connection, connection->close_after);
-        }
         break;
     }
 }
@@ -215,6 +225,9 @@ void connection_answer(struct connection *connection, struct spool_put *put)
         return; /* closed, or given up at its deadline */
     }
     exchange_result_of_put(put, &result);
+    if (result.outcome != ACK_OUTCOME_ACCEPTED && connection->exchange.sequence_set) {
+        result.sequence = connection->exchange.sequence_last; /* not taken: expected still */
+    }
     if (may_wait(connection, &result, put)) {
         wait_and_try_again(connection, result.reason);
         return;
@@ -236,24 +249,34 @@ void connection_answer(struct connection *connection, struct spool_put *put)
 
 /* ---- frames that never became a message ---- */
 
+/* Whom the answer would be about is known only when the header segment is whole: a control id that
+ * was cut off could be another message's. */
+static bool fragment_has_header(const struct batch *batch, struct span content)
+{
+    struct span segment = batch->header.segment;
+    struct msh header;
+
+    return batch->has_header && msh_read(segment, &header, NULL) == MSH_OK &&
+           segment.data + segment.length < content.data + content.length &&
+           !msh_is_acknowledgment(&header);
+}
+
 /* A negative answer for content that is not (wholly) there: built from the header alone. */
 static int answer_fragment(struct connection *connection, const struct exchange_result *result,
                            struct exchange_sent *ret_sent)
 {
     struct exchange_policy policy = connection_policy(connection);
-    struct exchange_time time = answer_time(connection);
-    struct exchange fragment = {.result = *result};
-    enum msh_problem problem =
-        batch_read(mllp_decoder_content(&connection->decoder), &fragment.batch, NULL);
+    struct exchange_time time = connection_answer_time(connection);
+    struct exchange fragment = {.result = *result, .header_usable = true};
+    struct span content = mllp_decoder_content(&connection->decoder);
+    bool known;
 
     *ret_sent = (struct exchange_sent){.close = false};
-    fragment.header_usable = fragment.batch.header.encoding.length > 0;
-    connection->refused++;
-    log_message_refused(connection, fragment.batch.header.control_id, result);
-    statistics_message_refused(connection->world->statistics, connection->statistics,
-                               result->reason);
-    if (problem != MSH_OK || msh_is_acknowledgment(&fragment.batch.header)) {
-        return 0; /* nobody could tell what the answer is about */
+    (void)batch_read(content, &fragment.batch, NULL); /* what is missing has no header to read */
+    known = fragment_has_header(&fragment.batch, content);
+    note_refused(connection, known ? fragment.batch.header.control_id : span_of(NULL, 0), result);
+    if (!known) {
+        return 0;
     }
     return exchange_answer(&fragment, &policy, result, &time, &connection->world->answer_scratch,
                            &connection->out, ret_sent);
@@ -271,23 +294,24 @@ void connection_frame_abandoned(struct connection *connection)
     if (connection->statistics != NULL) {
         metric_add(connection->statistics->abandoned_frames, 1);
     }
-    switch (connection->config->abandoned_frame) {
-    case CONFIG_ABANDONED_CLOSE:
+    if (connection->config->abandoned_frame == CONFIG_ABANDONED_CLOSE) {
         connection_close(connection, REASON_FRAME_ABANDONED);
         return;
-    case CONFIG_ABANDONED_SILENT:
+    }
+    /* A Release 2 sender waits for one commit block for one content block: what is said of the lost
+     * frame it would take for the commit of the frame that has just begun. */
+    if (connection->config->abandoned_frame == CONFIG_ABANDONED_SILENT ||
+        connection->config->commit_blocks) {
         connection->refused++;
         statistics_message_refused(connection->world->statistics, connection->statistics,
                                    REASON_FRAME_ABANDONED);
         return;
-    case CONFIG_ABANDONED_NACK:
-        break;
     }
     if (answer_fragment(connection, &result, &sent) != 0) {
         connection_close(connection, REASON_OUT_OF_MEMORY);
         return;
     }
-    count_answer(connection, &sent);
+    connection_count_answer(connection, &sent);
     if (sent.close && sent.close_reason != REASON_NOTHING_MAY_BE_SENT) {
         connection_close(connection, sent.close_reason);
         return;
@@ -308,142 +332,11 @@ void connection_frame_too_large(struct connection *connection)
         connection_close(connection, REASON_OUT_OF_MEMORY);
         return;
     }
-    count_answer(connection, &sent);
+    connection_count_answer(connection, &sent);
     connection->close_after = REASON_FRAME_TOO_LARGE;
     if (sent.count == 0) {
         connection_close(connection, REASON_FRAME_TOO_LARGE);
         return;
     }
     connection_flush(connection);
-}
-
-/* ---- writing ---- */
-
-/* Closing a socket with unread bytes resets it and may take the answer with it: so end our
- * direction, and read the rest away for a moment. */
-static void begin_linger(struct connection *connection)
-{
-    stream_shutdown(&connection->stream);
-    connection->state_deadline_ms = connection_now(connection) + LINGER_MS;
-    connection_set_state(connection, CONNECTION_LINGER);
-    connection_update_watch(connection);
-    connection_arm(connection);
-}
-
-void connection_linger(struct connection *connection)
-{
-    struct connection_world *world = connection->world;
-
-    for (int reads = 0; reads < 16; reads++) {
-        ssize_t got = stream_read(&connection->stream, world->scratch, world->scratch_size);
-        if (got == -EAGAIN) {
-            return;
-        }
-        if (got <= 0) {
-            connection_close(connection, connection->close_after);
-            return;
-        }
-    }
-}
-
-static void answer_is_out(struct connection *connection)
-{
-    connection->out_sent = 0;
-    if (connection->out.capacity > KEEP_BYTES) {
-        buffer_free(&connection->out);
-    } else {
-        buffer_clear(&connection->out);
-    }
-    connection->last_activity_ms = connection_now(connection);
-    if (connection->close_after == REASON_PEER_CLOSED) {
-        connection_close(connection, REASON_PEER_CLOSED);
-    } else if (connection->close_after != REASON_NONE) {
-        begin_linger(connection);
-    } else if (connection->world->draining && connection->frame_started_ms == 0) {
-        connection->close_after = REASON_DRAIN;
-        begin_linger(connection);
-    } else {
-        connection_set_state(connection, CONNECTION_OPEN);
-    }
-}
-
-static void wait_for_room(struct connection *connection)
-{
-    if (connection->state != CONNECTION_WRITING) {
-        connection->state_deadline_ms =
-            connection_now(connection) + connection->config->write_timeout_ms;
-        connection_set_state(connection, CONNECTION_WRITING);
-    }
-    connection_update_watch(connection);
-    connection_arm(connection);
-}
-
-void connection_flush(struct connection *connection)
-{
-    while (connection->out_sent < connection->out.length) {
-        ssize_t sent =
-            stream_write(&connection->stream, connection->out.data + connection->out_sent,
-                         connection->out.length - connection->out_sent);
-        if (sent > 0) {
-            connection->out_sent += (size_t)sent;
-        } else if (sent == -EAGAIN || sent == 0) {
-            wait_for_room(connection);
-            return;
-        } else {
-            connection_close(connection,
-                             sent == -EPROTO ? REASON_TLS_ERROR : REASON_CONNECTION_RESET);
-            return;
-        }
-    }
-    answer_is_out(connection);
-}
-
-/* ---- application acknowledgments made later ---- */
-
-static int append_notice(struct connection *connection, const struct spool_notice *notice)
-{
-    struct exchange_policy policy = connection_policy(connection);
-    struct exchange_time time = answer_time(connection);
-    struct exchange_sent sent;
-    int error =
-        exchange_application_answer(notice->message, &notice->verdict, &policy, &time,
-                                    &connection->world->answer_scratch, &connection->out, &sent);
-
-    if (error == 0) {
-        count_answer(connection, &sent);
-    }
-    return error;
-}
-
-void connection_send_notices(struct connection *connection)
-{
-    struct list_node *node;
-
-    while ((node = list_pop_front(&connection->notices)) != NULL) {
-        struct spool_notice *notice = LIST_ENTRY(node, struct spool_notice, node);
-        int error = append_notice(connection, notice);
-        spool_notice_free(&notice);
-        if (error != 0) {
-            connection_close(connection, REASON_OUT_OF_MEMORY);
-            return;
-        }
-    }
-    connection_flush(connection);
-}
-
-void connection_notice(struct connection *connection, struct spool_notice *notice)
-{
-    size_t waiting = 0;
-
-    LIST_FOREACH_SAFE(node, next, &connection->notices) {
-        waiting++;
-    }
-    if (connection->state == CONNECTION_CLOSED || waiting >= NOTICES_MAXIMUM) {
-        spool_notice_free(&notice);
-        return;
-    }
-    list_append(&connection->notices, &notice->node);
-    if (connection->state == CONNECTION_OPEN) {
-        connection_run(connection);
-    }
 }

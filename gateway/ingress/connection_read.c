@@ -20,27 +20,38 @@ static void log_opened_plain(struct connection *connection)
 }
 
 /* A TLS record of kind handshake, version 3.x: nobody's MLLP begins like that. */
-static bool looks_like_tls(const struct connection *connection, struct span bytes)
+static bool looks_like_tls(const struct connection *connection)
 {
-    return connection->stream.tls == NULL && bytes.length >= 3 && bytes.data[0] == 0x16 &&
-           bytes.data[1] == 0x03 && (uint8_t)bytes.data[2] <= 4;
+    const uint8_t *greeting = connection->greeting;
+
+    return connection->stream.tls == NULL &&
+           connection->greeting_length == sizeof(connection->greeting) && greeting[0] == 0x16 &&
+           greeting[1] == 0x03 && greeting[2] <= 4;
 }
 
-/* False when the connection was closed for what it sent first. */
-static bool note_first_bytes(struct connection *connection, struct span bytes)
+static void keep_greeting(struct connection *connection, struct span bytes)
+{
+    for (size_t i = 0;
+         i < bytes.length && connection->greeting_length < sizeof(connection->greeting); i++) {
+        connection->greeting[connection->greeting_length++] = (uint8_t)bytes.data[i];
+    }
+}
+
+void connection_note_bytes(struct connection *connection, struct span bytes)
 {
     connection->last_activity_ms = connection_now(connection);
-    if (connection->first_byte_ms == 0 && connection->decoder.offset == 0) {
+    if (connection->greeting_length == 0) {
         connection->first_byte_ms = connection->last_activity_ms;
         if (!connection->spoke) {
             log_opened_plain(connection);
         }
-        if (looks_like_tls(connection, bytes)) {
+    }
+    if (connection->greeting_length < sizeof(connection->greeting)) {
+        keep_greeting(connection, bytes);
+        if (looks_like_tls(connection)) {
             connection_close(connection, REASON_TLS_ON_PLAIN_PORT);
-            return false;
         }
     }
-    return true;
 }
 
 static void frame_opened(struct connection *connection)
@@ -157,7 +168,8 @@ static void parse_pending(struct connection *connection)
 
     buffer_init(&connection->pending, pending.maximum);
     used = parse(connection, buffer_span(&pending));
-    if (connection->state != CONNECTION_CLOSED && used < pending.length) {
+    if (connection->state != CONNECTION_CLOSED && connection->state != CONNECTION_LINGER &&
+        used < pending.length) {
         buffer_consume(&pending, used);
         connection->pending = pending;
     } else {
@@ -169,27 +181,24 @@ static void parse_read(struct connection *connection, struct span bytes)
 {
     size_t used;
 
-    if (!note_first_bytes(connection, bytes)) {
+    connection_note_bytes(connection, bytes);
+    if (connection->state == CONNECTION_CLOSED) {
         return;
     }
     used = parse(connection, bytes);
     if (used < bytes.length && connection->state != CONNECTION_CLOSED &&
+        connection->state != CONNECTION_LINGER &&
         buffer_append(&connection->pending, bytes.data + used, bytes.length - used) != 0) {
         connection_close(connection, REASON_OUT_OF_MEMORY);
     }
 }
 
+/* An open frame that never ends is never answered: its sender has to send it again. */
 static void stream_ended(struct connection *connection)
 {
-    connection->ended = true;
-    if (mllp_decoder_finish(&connection->decoder) == MLLP_MESSAGE) {
-        connection->close_after = REASON_PEER_CLOSED;
-        complete(connection);
-    } else if (connection->state != CONNECTION_CLOSED) {
-        connection_close(connection, mllp_decoder_in_frame(&connection->decoder)
-                                         ? REASON_PEER_CLOSED_IN_FRAME
-                                         : REASON_PEER_CLOSED);
-    }
+    connection_close(connection, mllp_decoder_in_frame(&connection->decoder)
+                                     ? REASON_PEER_CLOSED_IN_FRAME
+                                     : REASON_PEER_CLOSED);
 }
 
 /* Over maximum_buffered_bytes only the connection with the oldest open frame goes on reading, so

@@ -1,13 +1,13 @@
 #include "ingress/exchange.h"
 
 #include "admission/admission.h"
-#include "base/id.h"
-#include "hl7/mllp.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define HEADER_MAXIMUM (1024 * 1024) /* of the header segment, which an answer echoes parts of */
 
 /* ---- judging a frame ---- */
 
@@ -34,7 +34,6 @@ static enum reason reason_of_problem(enum msh_problem problem)
 
 struct batch_check {
     const struct config_peer *peer;
-    size_t refused; /* index of the first message that is refused */
     enum msh_problem problem;
 };
 
@@ -43,7 +42,7 @@ static int check_one(struct span message, size_t index, void *context)
     struct batch_check *check = context;
     struct msh msh;
 
-    check->refused = index;
+    (void)index;
     check->problem = msh_read(message, &msh, NULL);
     if (check->problem != MSH_OK) {
         return 1;
@@ -54,6 +53,16 @@ static int check_one(struct span message, size_t index, void *context)
                : 1;
 }
 
+/* An envelope without a message still says whom it is from. */
+static bool envelope_allowed(const struct exchange *exchange, const struct config_peer *peer)
+{
+    const struct batch *batch = &exchange->batch;
+
+    return batch->messages > 0 ||
+           admission_facility_allowed(peer, batch->header.sending_application_id,
+                                      batch->header.sending_facility_id);
+}
+
 /* Each header of a batch must be readable and from one of the peer's facilities. */
 static bool headers_allowed(struct exchange *exchange, const struct exchange_policy *policy,
                             struct span content)
@@ -62,7 +71,7 @@ static bool headers_allowed(struct exchange *exchange, const struct exchange_pol
     const char *location;
     int error;
 
-    if (batch_each(content, check_one, &check) == 0) {
+    if (envelope_allowed(exchange, policy->peer) && batch_each(content, check_one, &check) == 0) {
         return true;
     }
     if (check.problem == MSH_OK) {
@@ -130,6 +139,42 @@ static void describe_message(struct exchange *exchange, uint64_t connection, int
     message->connection = connection;
 }
 
+static int is_no_acknowledgment(struct span message, size_t index, void *context)
+{
+    struct msh msh;
+
+    (void)index;
+    (void)context;
+    return msh_read(message, &msh, NULL) != MSH_OK || !msh_is_acknowledgment(&msh) ? 1 : 0;
+}
+
+/* An acknowledgment, or several in one frame. One among other messages is no reason to drop those. */
+static bool only_acknowledgments(const struct batch *batch, struct span content)
+{
+    return batch->messages > 0 && msh_is_acknowledgment(&batch->header) &&
+           batch_each(content, is_no_acknowledgment, NULL) == 0;
+}
+
+/* What is echoed must fit into an answer, or the message would be safe and its sender never know. */
+static bool header_fits(struct exchange *exchange)
+{
+    struct batch *batch = &exchange->batch;
+
+    if (batch->header.segment.length > HEADER_MAXIMUM) {
+        exchange->header_usable = false;
+        refuse(exchange, ACK_OUTCOME_REJECT, REASON_MSH_UNREADABLE, ACK_ERROR_SEGMENT_SEQUENCE,
+               NULL);
+        return false;
+    }
+    if (batch->control_id.length > MSH_CONTROL_ID_MAXIMUM) {
+        batch->control_id = span_of(NULL, 0);
+        refuse(exchange, ACK_OUTCOME_REJECT, REASON_CONTROL_ID_TOO_LONG, ACK_ERROR_DATA_TYPE,
+               batch->envelope == MSH_ENVELOPE_FILE ? "FHS^1^11" : "BHS^1^11");
+        return false;
+    }
+    return true;
+}
+
 static enum exchange_action judge_content(struct exchange *exchange,
                                           const struct exchange_policy *policy, struct span content,
                                           long sequence_last)
@@ -139,15 +184,18 @@ static enum exchange_action judge_content(struct exchange *exchange,
     int error;
 
     exchange->header_usable = exchange->batch.header.encoding.length > 0;
+    if (!header_fits(exchange)) {
+        return EXCHANGE_ANSWER;
+    }
     if (problem != MSH_OK) {
         msh_problem_error(problem, &location, &error);
         refuse(exchange, ACK_OUTCOME_REJECT, reason_of_problem(problem), error, location);
         return EXCHANGE_ANSWER;
     }
-    if (exchange->batch.envelope == MSH_ENVELOPE_NONE &&
-        msh_is_acknowledgment(&exchange->batch.header)) {
+    if (only_acknowledgments(&exchange->batch, content)) {
         return EXCHANGE_IGNORE;
     }
+    exchange->mixed = msh_is_acknowledgment(&exchange->batch.header);
     if (!headers_allowed(exchange, policy, content) || !control_id_suffices(exchange, policy)) {
         return EXCHANGE_ANSWER;
     }
@@ -163,6 +211,7 @@ int exchange_judge(struct exchange *exchange, const struct exchange_policy *poli
 {
     memset(exchange, 0, sizeof(*exchange));
     exchange->result.outcome = ACK_OUTCOME_ACCEPTED;
+    exchange->result.not_put = true;
     exchange->message = message_new(policy->peer->name, policy->listener->name, body, length);
     if (exchange->message == NULL) {
         free(body);
@@ -243,15 +292,20 @@ void exchange_lane(const struct exchange *exchange, const struct config_route *r
 
 /* ---- outcomes ---- */
 
-static bool verdict_rejects(const struct verdict *verdict)
+enum ack_outcome exchange_outcome_of_verdict(const struct verdict *verdict)
 {
+    if (verdict->kind == VERDICT_ACCEPTED) {
+        return ACK_OUTCOME_ACCEPTED;
+    }
     /* Without an HL7 answer a definite refusal has nothing to say of the content: AR. */
-    return verdict->code[0] == '\0' || verdict->code[1] == 'R';
+    return verdict->code[0] == '\0' || verdict->code[1] == 'R' ? ACK_OUTCOME_REJECT
+                                                               : ACK_OUTCOME_ERROR;
 }
 
 void exchange_result_of_put(const struct spool_put *put, struct exchange_result *ret_result)
 {
     ret_result->repeated = put->repeated;
+    ret_result->not_put = false;
     ret_result->verdict = put->delivered ? &put->verdict : NULL;
     ret_result->reason = put->reason;
     ret_result->error = ACK_ERROR_NONE;
@@ -263,257 +317,26 @@ void exchange_result_of_put(const struct spool_put *put, struct exchange_result 
         ret_result->reason = REASON_NONE;
         break;
     case SPOOL_REFUSED:
-        ret_result->outcome =
-            verdict_rejects(&put->verdict) ? ACK_OUTCOME_REJECT : ACK_OUTCOME_ERROR;
+        ret_result->outcome = exchange_outcome_of_verdict(&put->verdict);
+        if (ret_result->outcome == ACK_OUTCOME_ACCEPTED) { /* one of several targets refused */
+            ret_result->outcome = ACK_OUTCOME_REJECT;
+        }
         ret_result->reason = REASON_REFUSED_BY_STORE;
         ret_result->error =
             put->verdict.error_code != 0 ? put->verdict.error_code : ACK_ERROR_INTERNAL;
+        if (put->verdict.error_location[0] != '\0') {
+            ret_result->location = put->verdict.error_location;
+        }
         break;
     case SPOOL_UNAVAILABLE:
     case SPOOL_UNKNOWN:
+        if (put->reason == REASON_NONE) {
+            ret_result->reason =
+                put->outcome == SPOOL_UNKNOWN ? REASON_ANSWER_DEADLINE : REASON_STORE_UNAVAILABLE;
+        }
         ret_result->outcome = ACK_OUTCOME_ERROR;
         ret_result->unavailable = true;
         ret_result->error = ACK_ERROR_INTERNAL;
         break;
     }
-}
-
-/* ---- answers ---- */
-
-struct answering {
-    const struct msh *header;
-    struct span control_id; /* MSA-2 */
-    const struct exchange_policy *policy;
-    const struct exchange_result *result;
-    const struct exchange_time *time;
-    struct buffer *scratch, *out;
-    struct exchange_sent *sent;
-};
-
-/* The store's own ERR segments, when its answer is HL7. */
-static struct span store_errors(const struct exchange_result *result)
-{
-    struct ack_reply reply;
-
-    if (result->verdict == NULL || result->verdict->answer == NULL ||
-        !result->verdict->answer_is_hl7 ||
-        ack_read(span_of(result->verdict->answer->data, result->verdict->answer->length), &reply) !=
-            0) {
-        return span_of(NULL, 0);
-    }
-    return reply.errors;
-}
-
-static int build_own(const struct answering *answering, enum ack_code code)
-{
-    const struct exchange_result *result = answering->result;
-    const struct config_listener *listener = answering->policy->listener;
-    char id[ID_CONTROL_BYTES + 1];
-    struct ack_error_detail detail = {
-        .location = result->location,
-        .code = result->error,
-        .severity = 'E',
-        .text = result->reason == REASON_NONE ? NULL : reason_words(result->reason),
-    };
-    struct ack_parameters parameters = {
-        .code = code,
-        .original = answering->header,
-        .control_id_override = answering->control_id,
-        .control_id = id,
-        .wall_ms = answering->time->wall_ms,
-        .zone_minutes = answering->time->zone_minutes,
-        .application = listener->application,
-        .facility = listener->facility,
-        .raw_errors = store_errors(result),
-        .has_sequence = result->has_sequence,
-        .sequence = result->sequence,
-    };
-
-    if (!ack_code_is_positive(code) && parameters.raw_errors.length == 0) {
-        parameters.error = &detail;
-    }
-    id_make_control(id);
-    return ack_build(answering->scratch, &parameters);
-}
-
-/* The store's own acknowledgment goes through as it is, where it says what the sender asked for:
- * an application acknowledgment. A repeat gets a new MSH-7 and MSH-10 (semantics, Retransmission),
- * so there it is built anew around the store's MSA-1 and ERR. */
-static bool store_answer_fits(const struct answering *answering, enum ack_code code)
-{
-    const struct verdict *verdict = answering->result->verdict;
-
-    return verdict != NULL && verdict->answer != NULL && verdict->answer_is_hl7 &&
-           !answering->result->repeated && verdict->code[0] == 'A' &&
-           strcmp(verdict->code, ack_code_text(code)) == 0;
-}
-
-static int append_frame(struct answering *answering, enum ack_code code)
-{
-    const struct verdict *verdict = answering->result->verdict;
-    int error = 0;
-
-    buffer_clear(answering->scratch);
-    if (store_answer_fits(answering, code)) {
-        error = buffer_append(answering->scratch, verdict->answer->data, verdict->answer->length);
-    } else {
-        error = build_own(answering, code);
-    }
-    if (error == 0) {
-        error = mllp_encode(answering->out, buffer_span(answering->scratch));
-    }
-    if (error == 0) {
-        answering->sent->codes[answering->sent->count++] = code;
-    }
-    return error;
-}
-
-static void close_instead(struct exchange_sent *sent, enum reason reason)
-{
-    sent->close = true;
-    sent->close_reason = reason;
-}
-
-/* Settings that put a close in the place of a negative answer. */
-static bool closes_instead(const struct answering *answering)
-{
-    const struct exchange_result *result = answering->result;
-    const struct config_listener *listener = answering->policy->listener;
-
-    if (result->outcome == ACK_OUTCOME_ACCEPTED) {
-        return false;
-    }
-    return result->unavailable ? listener->on_unavailable != CONFIG_ON_UNAVAILABLE_NACK
-                               : listener->on_refusal == CONFIG_ON_REFUSAL_CLOSE;
-}
-
-static int append_commit(struct answering *answering)
-{
-    if (!answering->policy->listener->commit_blocks) {
-        return 0;
-    }
-    return mllp_encode_commit(answering->out, !answering->result->unavailable);
-}
-
-/* With "store" the application acknowledgment comes later, from the verdict. */
-static bool application_comes_later(const struct answering *answering)
-{
-    const struct config_listener *listener = answering->policy->listener;
-
-    return answering->result->outcome == ACK_OUTCOME_ACCEPTED &&
-           listener->acknowledge == CONFIG_ACKNOWLEDGE_STORED &&
-           listener->application_acknowledgment == CONFIG_APPLICATION_STORE;
-}
-
-static bool is_enhanced(const struct answering *answering)
-{
-    switch (answering->policy->listener->acknowledgment) {
-    case CONFIG_ACKNOWLEDGMENT_ORIGINAL:
-        return false;
-    case CONFIG_ACKNOWLEDGMENT_ENHANCED:
-        return true;
-    default:
-        return msh_is_enhanced(answering->header);
-    }
-}
-
-static int append_answers(struct answering *answering)
-{
-    const struct exchange_result *result = answering->result;
-    struct ack_plan plan =
-        ack_decide(answering->header, (enum ack_mode)answering->policy->listener->acknowledgment,
-                   result->outcome, result->error);
-    int error;
-
-    answering->sent->unknown_condition = plan.unknown_condition;
-    if (closes_instead(answering)) {
-        close_instead(answering->sent, result->reason);
-        return 0;
-    }
-    if (plan.silent_failure) {
-        close_instead(answering->sent, REASON_NOTHING_MAY_BE_SENT);
-        return 0;
-    }
-    error = append_commit(answering);
-    /* A Release 2 sender that got a NAK sends the block again: an AE besides would be a second
-     * answer to the same block. */
-    if (error != 0 || (result->unavailable && answering->policy->listener->commit_blocks)) {
-        return error;
-    }
-    if (plan.accept) {
-        error = append_frame(answering, plan.accept_code);
-    }
-    if (error == 0 && plan.application &&
-        !(application_comes_later(answering) && is_enhanced(answering))) {
-        error = append_frame(answering, plan.application_code);
-    }
-    return error;
-}
-
-int exchange_answer(const struct exchange *exchange, const struct exchange_policy *policy,
-                    const struct exchange_result *result, const struct exchange_time *time,
-                    struct buffer *scratch, struct buffer *out, struct exchange_sent *ret_sent)
-{
-    struct msh synthetic;
-    struct answering answering = {
-        .header = &exchange->batch.header,
-        .policy = policy,
-        .result = result,
-        .time = time,
-        .scratch = scratch,
-        .out = out,
-        .sent = ret_sent,
-    };
-
-    memset(ret_sent, 0, sizeof(*ret_sent));
-    if (!exchange->header_usable) {
-        ack_synthetic_header(&synthetic);
-        answering.header = &synthetic;
-    } else if (exchange->batch.header.control_id.length == 0) {
-        answering.control_id = exchange->batch.control_id;
-    }
-    return append_answers(&answering);
-}
-
-int exchange_application_answer(const struct message *message, const struct verdict *verdict,
-                                const struct exchange_policy *policy,
-                                const struct exchange_time *time, struct buffer *scratch,
-                                struct buffer *out, struct exchange_sent *ret_sent)
-{
-    struct batch batch;
-    bool accepted = verdict->kind == VERDICT_ACCEPTED;
-    struct exchange_result result = {
-        .outcome = accepted                   ? ACK_OUTCOME_ACCEPTED
-                   : verdict_rejects(verdict) ? ACK_OUTCOME_REJECT
-                                              : ACK_OUTCOME_ERROR,
-        .reason = accepted ? REASON_NONE : REASON_REFUSED_BY_STORE,
-        .error = accepted                   ? ACK_ERROR_NONE
-                 : verdict->error_code != 0 ? verdict->error_code
-                                            : ACK_ERROR_INTERNAL,
-        .verdict = verdict,
-    };
-    struct answering answering = {
-        .header = &batch.header,
-        .policy = policy,
-        .result = &result,
-        .time = time,
-        .scratch = scratch,
-        .out = out,
-        .sent = ret_sent,
-    };
-    struct ack_plan plan;
-
-    memset(ret_sent, 0, sizeof(*ret_sent));
-    if (batch_read(message->body, &batch, NULL) != MSH_OK || !is_enhanced(&answering)) {
-        return 0;
-    }
-    if (batch.header.control_id.length == 0) {
-        answering.control_id = batch.control_id;
-    }
-    /* The accept acknowledgment has gone out already: what is asked here is only whether MSH-16
-     * wants an application acknowledgment for this outcome. */
-    batch.header.accept = MSH_CONDITION_NE;
-    plan = ack_decide(&batch.header, (enum ack_mode)policy->listener->acknowledgment,
-                      result.outcome, result.error);
-    return plan.application ? append_frame(&answering, plan.application_code) : 0;
 }

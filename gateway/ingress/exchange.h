@@ -35,6 +35,7 @@ struct exchange_result {
     enum reason reason; /* REASON_NONE when accepted */
     bool unavailable;   /* another try may cure it: on_unavailable, not on_refusal */
     bool repeated;
+    bool not_put;                  /* decided without the spool */
     int error;                     /* table 0357 */
     const char *location;          /* ERR-2, written with ^; NULL: none */
     const struct verdict *verdict; /* delivered mode, or an application acknowledgment made later */
@@ -46,6 +47,7 @@ struct exchange {
     struct message *message; /* NULL: none */
     struct batch batch;      /* spans point into the message */
     bool header_usable;      /* MSH-1 and MSH-2 at least: else a synthetic header answers */
+    bool mixed;              /* an acknowledgment, and behind it other messages */
     struct exchange_result result;
     bool sequence_set; /* commit sequence_last with the message */
     long sequence_last;
@@ -65,6 +67,7 @@ void exchange_lane(const struct exchange *exchange, const struct config_route *r
                    char ret_lane[EXCHANGE_LANE_BYTES]);
 
 /* The spool's answer in this module's terms. */
+enum ack_outcome exchange_outcome_of_verdict(const struct verdict *verdict);
 void exchange_result_of_put(const struct spool_put *put, struct exchange_result *ret_result);
 
 struct exchange_time {
@@ -86,7 +89,12 @@ exchange_answer(const struct exchange *exchange, const struct exchange_policy *p
                 const struct exchange_result *result, const struct exchange_time *time,
                 struct buffer *scratch, struct buffer *out, struct exchange_sent *ret_sent);
 
-/* The application acknowledgment made later from the store's verdict (a frame of its own). */
+/* Does the sender wait for an application acknowledgment made from this final verdict? Only with
+ * application_acknowledgment = "store", in enhanced mode, and as MSH-16 says. */
+bool exchange_application_due(const struct message *message, const struct verdict *verdict,
+                              const struct config_listener *listener);
+
+/* That acknowledgment, a frame of its own; appends nothing when none is due. */
 __attribute__((warn_unused_result)) int
 exchange_application_answer(const struct message *message, const struct verdict *verdict,
                             const struct exchange_policy *policy, const struct exchange_time *time,

@@ -65,6 +65,12 @@ static const struct metric_family abandoned_family = {
     .kind = METRIC_COUNTER,
     .labels = {"listener", "peer"},
 };
+static const struct metric_family unsent_family = {
+    .name = "mllpgw_application_acknowledgments_unsent_total",
+    .help = "Application acknowledgments made later whose connection had gone.",
+    .kind = METRIC_COUNTER,
+    .labels = {"listener", "peer"},
+};
 static const struct metric_family junk_family = {
     .name = "mllpgw_junk_bytes_total",
     .help = "Bytes outside frames, without CR, LF and NUL.",
@@ -174,6 +180,14 @@ void statistics_message_refused(struct statistics *statistics, struct peer_stati
         peer->refused[reason] = metrics_slot(statistics->metrics, &refused_messages_family, labels);
     }
     metric_add(peer->refused[reason], 1);
+}
+
+void statistics_application_unsent(struct statistics *statistics, const char *listener,
+                                   const char *peer)
+{
+    const char *labels[] = {listener, peer};
+
+    metric_add(metrics_slot(statistics->metrics, &unsent_family, labels), 1);
 }
 
 void statistics_acknowledged(struct peer_statistics *peer, enum ack_code code)

@@ -42,6 +42,9 @@ void statistics_connection_closed(struct statistics *statistics, struct peer_sta
                                   enum reason reason);
 void statistics_message_refused(struct statistics *statistics, struct peer_statistics *peer,
                                 enum reason reason);
+/* An application acknowledgment made later found no connection to be sent on. */
+void statistics_application_unsent(struct statistics *statistics, const char *listener,
+                                   const char *peer);
 void statistics_acknowledged(struct peer_statistics *peer, enum ack_code code);
 
 #endif

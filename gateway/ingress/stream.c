@@ -1,8 +1,6 @@
 #include "ingress/stream.h"
 
 #include <errno.h>
-#include <linux/tcp.h> /* the C library's tcp_info has no tcpi_bytes_received */
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -89,13 +87,4 @@ int stream_start_tls(struct stream *stream, struct tls_server *server, struct sp
     }
     stream->operations = &tls_operations;
     return 0;
-}
-
-bool stream_received_nothing(const struct stream *stream)
-{
-    struct tcp_info info;
-    socklen_t size = sizeof(info);
-
-    return getsockopt(stream->fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
-           info.tcpi_bytes_received == 0;
 }

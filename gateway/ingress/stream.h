@@ -38,9 +38,6 @@ void stream_init_plain(struct stream *stream, int fd);
 __attribute__((warn_unused_result)) int
 stream_start_tls(struct stream *stream, struct tls_server *server, struct span already);
 
-/* No byte of data has come over this socket since it was accepted. */
-bool stream_received_nothing(const struct stream *stream);
-
 static inline ssize_t stream_read(struct stream *stream, void *data, size_t size)
 {
     return stream->operations->read(stream, data, size);

@@ -199,17 +199,17 @@ static void release(struct connection_world *world, struct connection *connectio
 
 /* ---- turns ---- */
 
-static void take_turns(struct worker *worker, struct list_node *queue, unsigned most,
+/* Those that queue up again during their turn wait for the next iteration: others come first. */
+static void take_turns(struct list_node *queue, unsigned most,
                        void (*turn)(struct connection *connection))
 {
-    for (unsigned i = 0; i < most; i++) {
-        struct list_node *node = list_pop_front(queue);
-        if (node == NULL) {
-            return;
-        }
+    struct list_node *last = queue->prev, *node;
+    bool was_last = false;
+
+    for (unsigned i = 0; i < most && !was_last && (node = list_pop_front(queue)) != NULL; i++) {
+        was_last = node == last;
         turn(LIST_ENTRY(node, struct connection, in_turn));
     }
-    (void)worker;
 }
 
 static void run_turn(struct connection *connection)
@@ -222,8 +222,8 @@ static void on_check(uv_check_t *check)
 {
     struct worker *worker = check->data;
 
-    take_turns(worker, &worker->runnable, 64, run_turn);
-    take_turns(worker, &worker->handshakes, HANDSHAKES_IN_A_GO, connection_handshake);
+    take_turns(&worker->runnable, 64, run_turn);
+    take_turns(&worker->handshakes, HANDSHAKES_IN_A_GO, connection_handshake);
     if (worker->idle_running && list_empty(&worker->runnable) && list_empty(&worker->handshakes)) {
         uv_idle_stop(&worker->idle);
         worker->idle_running = false;
@@ -588,15 +588,28 @@ void worker_drain(struct worker *worker, void (*done)(void *context), void *cont
     tell_drained(worker);
 }
 
+static void count_unsent(struct worker *worker, const struct spool_notice *notice)
+{
+    const struct snapshot *snapshot = worker->world.snapshot;
+    int listener = snapshot_find_listener(snapshot, notice->message->listener);
+
+    if (listener >= 0 && exchange_application_due(notice->message, &notice->verdict,
+                                                  snapshot->listeners[listener].config)) {
+        statistics_application_unsent(&worker->statistics, notice->message->listener,
+                                      notice->message->peer);
+    }
+}
+
 void worker_notice(struct worker *worker, struct spool_notice *notice)
 {
     struct served *served = *find(worker, notice->connection);
 
-    if (served == NULL) {
-        spool_notice_free(&notice); /* the connection has gone: the verdict stays with the record */
+    if (served != NULL) {
+        connection_notice(served->connection, notice);
         return;
     }
-    connection_notice(served->connection, notice);
+    count_unsent(worker, notice); /* the verdict stays with the message's record */
+    spool_notice_free(&notice);
 }
 
 static void describe(const struct connection *connection, struct ingress_connection *ret)
