@@ -357,7 +357,8 @@ static bool all_subject_names_allowed(const struct constraints *constraints,
                             certificate->subject_raw.p + certificate->subject_raw.len};
     if (certificate->subject.oid.p != NULL && !name_allowed(constraints, DIRECTORY, subject))
         return false;
-    for (const mbedtls_x509_name *at = &certificate->subject; at != NULL && !named; at = at->next) {
+    for (const mbedtls_x509_name *at = &certificate->subject;
+         at != NULL && at->oid.p != NULL && !named; at = at->next) {
         struct bytes value = {at->val.p, at->val.p + at->val.len};
         if (MBEDTLS_OID_CMP(MBEDTLS_OID_PKCS9_EMAIL, &at->oid) == 0 &&
             !name_allowed(constraints, EMAIL, value))

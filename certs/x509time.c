@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static const int64_t TWO_DAYS_S = INT64_C(2) * 86400;
+
 /* Days since 1970-01-01 of the proleptic Gregorian calendar; years are counted from March, so that
  * the leap day is the last of its year. */
 static int64_t days_since_1970(int year, int month, int day)
@@ -17,14 +19,14 @@ static int64_t days_since_1970(int year, int month, int day)
 
 int64_t x509time_s(const mbedtls_x509_time *time)
 {
-    return days_since_1970(time->year, time->mon, time->day) * 86400 + time->hour * 3600 +
-           time->min * 60 + time->sec;
+    return days_since_1970(time->year, time->mon, time->day) * 86400 + time->hour * INT64_C(3600) +
+           time->min * INT64_C(60) + time->sec;
 }
 
 void x509time_text(const mbedtls_x509_time *time, int64_t now_s, char ret_text[32])
 {
     int64_t away_s = x509time_s(time) - now_s;
     int length = snprintf(ret_text, 32, "%04d-%02d-%02d", time->year, time->mon, time->day);
-    if (length > 0 && length < 16 && away_s < 2 * 86400 && away_s > -2 * 86400)
+    if (length > 0 && length < 16 && away_s < TWO_DAYS_S && away_s > -TWO_DAYS_S)
         snprintf(ret_text + length, 32 - (size_t)length, " %02d:%02d UTC", time->hour, time->min);
 }

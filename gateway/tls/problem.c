@@ -107,7 +107,7 @@ static const char *version_name(unsigned minor)
 static int explain_version(struct tls_session *session)
 {
     const struct tls_handshake *handshake = session->handshake;
-    if (session->client != NULL)
+    if (session->server == NULL)
         return fail(session, -EPROTO, "the server takes neither TLS 1.2 nor 1.3");
     bool only_13 = session->server->bundle->profile == BUNDLE_TLS13;
     /* RFC 5246: the version in the ClientHello is the highest; 1.3 hides behind 1.2's. */

@@ -139,7 +139,7 @@ static int keep_chain(struct tls_session *session, const mbedtls_x509_crt *leaf)
         length += at->raw.len;
     free(session->chain);
     session->chain_length = 0;
-    session->chain = malloc(length);
+    session->chain = malloc(length + 1); /* never of 0 bytes, which would look like no memory */
     if (session->chain == NULL)
         return -ENOMEM;
     for (const mbedtls_x509_crt *at = leaf; at != NULL; at = at->next) {
