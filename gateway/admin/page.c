@@ -43,25 +43,11 @@ static int page_text(struct buffer *out, const char *text)
     return result;
 }
 
-/* "oldest_age_ms" -> "oldest age" */
 static int page_name(struct buffer *out, const char *name)
 {
-    static const char *const endings[] = {"_at_ms", "_ms", "_at_s", "_s", "_bytes"};
-    size_t length = strlen(name);
-    int result = 0;
+    char title[TEXT_TITLE_BYTES];
 
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-        size_t ending = strlen(endings[i]);
-        if (length > ending && strcmp(name + length - ending, endings[i]) == 0) {
-            length -= ending;
-            break;
-        }
-    }
-    for (size_t i = 0; result == 0 && i < length; i++) {
-        char letter[2] = {name[i] == '_' ? ' ' : name[i], '\0'};
-        result = page_text(out, letter);
-    }
-    return result;
+    return page_text(out, text_title(name, title));
 }
 
 static int page_value(struct buffer *out, const char *name, const json_t *value, int depth);

@@ -340,13 +340,14 @@ static void web_no_log(void *context, const char *format, va_list arguments)
 
 static struct MHD_Daemon *web_daemon(struct web *web)
 {
-    return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, web_handle,
-        web, MHD_OPTION_EXTERNAL_LOGGER, web_no_log, NULL, MHD_OPTION_LISTEN_SOCKET, web->fd,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)WEB_CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)WEB_CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)(WEB_REQUEST_MS / 1000), MHD_OPTION_NOTIFY_COMPLETED, web_on_completed, web,
-        MHD_OPTION_NOTIFY_CONNECTION, web_on_connection, web, MHD_OPTION_END);
+    return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL,
+                            NULL, web_handle, web, MHD_OPTION_EXTERNAL_LOGGER, web_no_log, NULL,
+                            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_LISTEN_SOCKET, web->fd,
+                            MHD_OPTION_CONNECTION_LIMIT, (unsigned)WEB_CONNECTIONS,
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)WEB_CONNECTION_BYTES,
+                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(WEB_REQUEST_MS / 1000),
+                            MHD_OPTION_NOTIFY_COMPLETED, web_on_completed, web,
+                            MHD_OPTION_NOTIFY_CONNECTION, web_on_connection, web, MHD_OPTION_END);
 }
 
 struct web *web_new(const struct admin_gateway *gateway, struct loop *loop, const char *address,

@@ -12,7 +12,7 @@
 
 #define WEB_CONNECTIONS 64
 #define WEB_CONNECTION_BYTES 16384
-#define WEB_REQUEST_MS 15000
+#define WEB_REQUEST_MS 10000
 
 struct web;
 

@@ -46,7 +46,7 @@ static int web_split(char *text, const char **ret_host, const char **ret_port)
 {
     char *colon = strrchr(text, ':');
 
-    if (colon == NULL)
+    if (colon == NULL || colon == text || colon[1] == '\0')
         return -EINVAL;
     *colon = '\0';
     if (text[0] == '[' && colon[-1] == ']') {

@@ -71,6 +71,25 @@ const char *text_number_of(const char *name, int64_t number, char ret_text[TEXT_
     return ret_text;
 }
 
+const char *text_title(const char *name, char ret_text[TEXT_TITLE_BYTES])
+{
+    static const char *const endings[] = {"_at_ms", "_ms", "_at_s", "_s", "_bytes"};
+    size_t length = strlen(name);
+
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        if (text_ends_in(name, endings[i]) && length > strlen(endings[i])) {
+            length -= strlen(endings[i]);
+            break;
+        }
+    }
+    if (length >= TEXT_TITLE_BYTES)
+        length = TEXT_TITLE_BYTES - 1;
+    for (size_t i = 0; i < length; i++)
+        ret_text[i] = name[i] == '_' ? ' ' : name[i];
+    ret_text[length] = '\0';
+    return ret_text;
+}
+
 /* Length of the UTF-8 sequence at the start of bytes that may be printed; 0: none (RFC 3629). */
 static size_t text_printable(struct span bytes)
 {

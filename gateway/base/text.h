@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define TEXT_SHORT_BYTES 32
+#define TEXT_TITLE_BYTES 64
 
 /* "850ms", "12s", "3m12s", "5h03m", "2d04h". */
 const char *text_age(int64_t ms, char ret_text[TEXT_SHORT_BYTES]);
@@ -24,6 +25,9 @@ const char *text_time(int64_t wall_ms, char ret_text[TEXT_SHORT_BYTES]);
 /* An integer as its name says: _at_ms and _at_s are times, _ms and _s spans, bytes and _bytes sizes; else plain
  * digits. */
 const char *text_number_of(const char *name, int64_t number, char ret_text[TEXT_SHORT_BYTES]);
+
+/* A member's name for people: "oldest_age_ms" becomes "oldest age". */
+const char *text_title(const char *name, char ret_text[TEXT_TITLE_BYTES]);
 
 /* segments: CR (with an LF behind it) and LF become line ends; else they are escaped like the rest. */
 __attribute__((warn_unused_result)) int text_escape(struct buffer *out, struct span bytes,

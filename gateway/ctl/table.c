@@ -158,6 +158,7 @@ void table_print(FILE *out, const json_t *rows, const struct table_column *colum
 
 void table_print_all(FILE *out, const json_t *rows)
 {
+    char titles[TABLE_COLUMNS][TEXT_TITLE_BYTES];
     struct table_column columns[TABLE_COLUMNS];
     size_t count = 0;
     const char *key;
@@ -165,27 +166,30 @@ void table_print_all(FILE *out, const json_t *rows)
 
     json_object_foreach(json_array_get(rows, 0), key, value)
     {
-        if (count < TABLE_COLUMNS)
-            columns[count++] = (struct table_column){key, key};
+        if (count < TABLE_COLUMNS) {
+            columns[count] = (struct table_column){key, text_title(key, titles[count])};
+            count++;
+        }
     }
     table_print(out, rows, columns, count);
 }
 
 void table_print_pairs(FILE *out, const json_t *object)
 {
+    char title[TEXT_TITLE_BYTES];
     size_t width = 0;
     const char *key;
     json_t *value;
 
     json_object_foreach((json_t *)object, key, value)
     {
-        if (table_width(key) > width)
-            width = table_width(key);
+        if (table_width(text_title(key, title)) > width)
+            width = table_width(title);
     }
     json_object_foreach((json_t *)object, key, value)
     {
         char *cell = table_cell(key, value);
-        table_put(out, key, width, 0);
+        table_put(out, text_title(key, title), width, 0);
         fprintf(out, "%s\n", cell == NULL ? "?" : cell);
         free(cell);
     }
