@@ -81,8 +81,7 @@ static void includes_keep_their_places(void **state)
     write_file("sub/c.cfg", "gateway = { workers = \"x\"; };\n");
     static const char text[] = "/* one\n two */\n@include \"a.cfg\" /* behind */ y = 1;\n"
                                "  @include \t\"sub/b.cfg\"\nz = 1;\n";
-    expect(text,
-           "a.cfg:2: error: admin.addr: there is no such setting; did you mean \"address\"?");
+    expect(text, "a.cfg:2: error: admin.addr: there is no such setting; did you mean \"address\"?");
     expect(text, "main.cfg:3: error: y: ");
     expect(text, "sub/c.cfg:1: error: gateway.workers: ");
     expect(text, "sub/b.cfg:4: error: x: ");
