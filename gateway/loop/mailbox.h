@@ -14,12 +14,12 @@
 #include <stdbool.h>
 
 struct mail {
-    struct mail *next;                 /* private */
+    struct mail *next;                  /* private */
     void (*deliver)(struct mail *mail); /* runs on the receiver's thread */
 };
 
 struct mailbox {
-    _Atomic(struct mail *) head; /* newest first; turned round by the receiver */
+    _Atomic(struct mail *) head;           /* newest first; turned round by the receiver */
     void (*wake)(struct mailbox *mailbox); /* called when it was empty; any thread */
 };
 
