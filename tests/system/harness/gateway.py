@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -210,11 +211,32 @@ class Gateway:
         assert done.stdout.strip(), f"mllpctl {' '.join(arguments)}: status {done.returncode}: {done.stderr.strip()}"
         return json.loads(done.stdout)
 
+    def control(self, command, **arguments):
+        """One command on the control socket (gateway/admin/control.h): (items, the last line)."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(20)
+            connection.connect(str(self.directory / "state/control.sock"))
+            connection.sendall(json.dumps({"command": command, **arguments}).encode() + b"\n")
+            items = []
+            with connection.makefile("rb") as lines:
+                for line in lines:
+                    answer = json.loads(line)
+                    items += answer.get("items", [])
+                    if answer.get("end"):
+                        return items, answer
+        raise AssertionError(f"{command}: the control socket ended without an answer")
+
+    def queue(self, **wanted):
+        """The entries in the spool: queue(state="dead", route="r")."""
+        items, last = self.control("queue.list", **wanted)
+        assert last["ok"], last
+        return items
+
     # --- what came out ---
 
     def wait_delivered(self, seconds=30):
-        """Waits until nothing is queued any more."""
-        wait_until(lambda: self.metric("mllpgw_spool_queued") == 0, "the queue to be empty", seconds)
+        """Waits until nothing is queued any more. (The spool is asked; the metric is a second late.)"""
+        wait_until(lambda: not self.queue(state="queued", limit=1), "the queue to be empty", seconds, step=0.05)
 
     def files(self, store="files", peer=None):
         """The directory store's files (paths), oldest first; peer: only that peer's."""
