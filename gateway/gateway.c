@@ -242,6 +242,18 @@ static void settle_entry(void *spool, struct spool_entry *entry)
     spool_settle(spool, entry);
 }
 
+/* What can't be made is the store's to report, with every attempt. */
+static void make_store_directories(const struct gateway *gateway)
+{
+    const struct config *config = gateway->shared->config;
+
+    for (size_t i = 0; i < config->store_count; i++) {
+        if (config->stores[i].type == CONFIG_STORE_DIRECTORY) {
+            (void)!process_make_directory(config->stores[i].path, &gateway->user);
+        }
+    }
+}
+
 static int make_routes(struct gateway *gateway, char ret_error[512])
 {
     struct router_context context = {
@@ -253,6 +265,7 @@ static int make_routes(struct gateway *gateway, char ret_error[512])
         .store_new = store_new,
     };
 
+    make_store_directories(gateway);
     snprintf(ret_error, 512, "out of memory");
     gateway->offload = offload_new();
     gateway->http = http_client_new(gateway->delivery);

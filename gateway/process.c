@@ -132,23 +132,31 @@ int process_become(const struct process_user *user, char ret_error[512])
 
 /* ---- state directory ---- */
 
-static int make_directory(const char *directory, const struct process_user *user,
-                          char ret_error[512])
+static int make_one(const char *directory, const struct process_user *user)
 {
     if (mkdir(directory, 0750) != 0) {
-        if (errno == EEXIST) {
-            return 0;
-        }
-        snprintf(ret_error, 512, "gateway.state_directory: can't make %s: %s", directory,
-                 strerror(errno));
-        return -errno;
+        return errno == EEXIST ? 0 : -errno;
     }
-    if (user->name != NULL && chown(directory, user->uid, user->gid) != 0) {
-        snprintf(ret_error, 512, "gateway.state_directory: can't give %s to %s: %s", directory,
-                 user->name, strerror(errno));
-        return -errno;
+    return user->name != NULL && chown(directory, user->uid, user->gid) != 0 ? -errno : 0;
+}
+
+int process_make_directory(const char *directory, const struct process_user *user)
+{
+    char path[4096];
+    size_t length = strlen(directory);
+    int error = 0;
+
+    if (length == 0 || length >= sizeof(path)) {
+        return -ENAMETOOLONG;
     }
-    return 0;
+    memcpy(path, directory, length + 1);
+    for (char *slash = strchr(path + 1, '/'); slash != NULL && error == 0;
+         slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        error = make_one(path, user);
+        *slash = '/';
+    }
+    return error != 0 ? error : make_one(path, user);
 }
 
 static void say_who_holds(int fd, const char *directory, char ret_error[512])
@@ -197,9 +205,11 @@ int process_lock_state(const char *directory, const struct process_user *user, i
                        char ret_error[512])
 {
     char path[4096];
-    int error = make_directory(directory, user, ret_error);
+    int error = process_make_directory(directory, user);
 
     if (error != 0) {
+        snprintf(ret_error, 512, "gateway.state_directory: can't make %.300s: %s", directory,
+                 strerror(-error));
         return error;
     }
     if (snprintf(path, sizeof(path), "%s/lock", directory) >= (int)sizeof(path)) {

@@ -27,7 +27,11 @@ __attribute__((warn_unused_result)) int process_find_user(const char *user, cons
 __attribute__((warn_unused_result)) int process_become(const struct process_user *user,
                                                        char ret_error[512]);
 
-/* Makes the directory (0750, the user's) where it isn't there, and takes its lock. The lock's
+/* Makes the directory and the parents that are missing (0750, the user's). */
+__attribute__((warn_unused_result)) int process_make_directory(const char *directory,
+                                                               const struct process_user *user);
+
+/* Makes the directory where it isn't there, and takes its lock. The lock's
  * descriptor is kept open for the process's life; a second instance gets -EBUSY and a sentence that
  * names the first one's pid. */
 __attribute__((warn_unused_result)) int process_lock_state(const char *directory,
