@@ -235,10 +235,15 @@ static bool read_once(struct connection *connection, size_t *budget)
     return false;
 }
 
+static bool may_send_notices(const struct connection *connection)
+{
+    return !list_empty(&connection->notices) && !mllp_decoder_in_frame(&connection->decoder);
+}
+
 /* One step; false when there is nothing more to do now. */
 static bool step(struct connection *connection, size_t *budget)
 {
-    if (!list_empty(&connection->notices) && !mllp_decoder_in_frame(&connection->decoder)) {
+    if (may_send_notices(connection)) {
         connection_send_notices(connection);
         return true;
     }
@@ -262,7 +267,8 @@ void connection_run(struct connection *connection)
 {
     size_t budget = READ_BUDGET;
 
-    while (connection->state == CONNECTION_OPEN && step(connection, &budget)) {
+    while (connection->state == CONNECTION_OPEN &&
+           (step(connection, &budget) || may_send_notices(connection))) {
     }
     if (connection->state == CONNECTION_CLOSED) {
         return;
