@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ENTRY_TEXT_BYTES 64 /* of what came in a message (semantics, "No content anywhere") */
+#define ENTRY_TEXT_BYTES                                                                           \
+    ((size_t)64) /* of what came in a message (semantics, "No content anywhere") */
 
 static const char *const entry_states[] = {"queued", "kept", "dead"}; /* enum spool_state */
 

@@ -111,7 +111,7 @@ int ctl_check(int argc, char **argv)
     struct problems problems;
     int code = check_parse(&options, argc, argv);
 
-    if (code != CTL_OK)
+    if (code != CTL_OK || options.file == NULL)
         return code < 0 ? CTL_OK : code;
     problems_init(&problems);
     if (access(options.file, R_OK) < 0) {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define DAY_S 86400
+#define DAY_S INT64_C(86400)
 
 /* Where what a bundle says belongs. */
 struct check_place {

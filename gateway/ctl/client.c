@@ -280,9 +280,9 @@ int client_call(const struct client_options *options, json_t *request,
     buffer_init(&answer.in, CLIENT_LINE_MAXIMUM);
     if (code == CTL_OK && (path == NULL || request == NULL))
         code = ctl_fail(CTL_REFUSED, "out of memory");
-    if (code == CTL_OK)
+    if (code == CTL_OK && path != NULL)
         code = client_connect(options, path, &fd);
-    if (code == CTL_OK) {
+    if (code == CTL_OK && fd >= 0) {
         int result = client_send(fd, request);
         if (result == 0)
             result = client_receive(fd, &answer);

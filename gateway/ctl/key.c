@@ -14,6 +14,7 @@
 
 #define KEY_FILE_MAXIMUM 65536
 #define KEY_BYTES 32
+#define KEY_NUMBER_MAXIMUM 1000000000
 
 static const char key_help[] =
     "usage: mllpctl key new FILE\n"
@@ -114,9 +115,9 @@ static unsigned key_next_number(const char *text)
     unsigned highest = 0;
 
     for (const char *line = text; line != NULL && *line != '\0';) {
-        unsigned number = 0;
-        if (sscanf(line, "k%9u", &number) == 1 && number > highest)
-            highest = number;
+        unsigned long number = line[0] == 'k' ? strtoul(line + 1, NULL, 10) : 0;
+        if (number > highest && number < KEY_NUMBER_MAXIMUM)
+            highest = (unsigned)number;
         line = strchr(line, '\n');
         if (line != NULL)
             line++;

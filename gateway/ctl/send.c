@@ -371,8 +371,10 @@ static int send_run(struct send_options *options, const struct send_source *sour
     struct send_totals *totals = calloc(1, sizeof *totals);
     struct addrinfo *addresses = NULL;
     char error[256] = "";
-    int code =
-        totals == NULL ? ctl_fail(CTL_REFUSED, "out of memory") : send_resolve(options, &addresses);
+
+    if (totals == NULL)
+        return ctl_fail(CTL_REFUSED, "out of memory");
+    int code = send_resolve(options, &addresses);
 
     if (code == CTL_OK && options->use_tls) {
         if (tls_global_init() == 0)

@@ -81,7 +81,7 @@ static int files_add_directory(struct send_source *source, const char *path, boo
 static int files_add(struct send_source *source, const char *path, bool as_is, int depth,
                      char ret_error[512])
 {
-    struct stat status;
+    struct stat status = {0};
     int fd =
         strcmp(path, "-") == 0 && depth == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
     int result = fd < 0 || fstat(fd, &status) < 0 ? -errno : 0;

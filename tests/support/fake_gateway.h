@@ -16,10 +16,10 @@
 
 struct fake_gateway {
     struct admin_gateway gateway;
-    const char *why; /* NULL: ready */
-    bool status_fails;
-    int connections;
-    bool reload_fails;
+    /* A test may set these while admin runs. */
+    _Atomic(const char *) why; /* NULL: ready */
+    atomic_bool status_fails, reload_fails;
+    atomic_int connections;
     atomic_int drains, reloads, answering;
 };
 
@@ -56,9 +56,11 @@ static bool fake_ready(void *context, char *ret_why, size_t size)
 {
     struct fake_gateway *fake = context;
 
-    if (fake->why != NULL)
-        snprintf(ret_why, size, "%s", fake->why);
-    return fake->why == NULL;
+    const char *why = atomic_load(&fake->why);
+
+    if (why != NULL)
+        snprintf(ret_why, size, "%s", why);
+    return why == NULL;
 }
 
 static int fake_reload(void *context, struct problems *problems, size_t *ret_changed)
