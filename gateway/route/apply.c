@@ -186,6 +186,43 @@ static void route_configure(struct route *route, const struct config_route *conf
     route->config.name = route->config.from = route->config.to = NULL;
 }
 
+static void route_forget_store(struct route *route)
+{
+    LIST_FOREACH_SAFE(node, following, &route->lanes) {
+        struct lane *lane = LIST_ENTRY(node, struct lane, in_route);
+
+        for (int state = 0; state < JOB_STATES; state++) {
+            LIST_FOREACH_SAFE(job, next, &lane->jobs[state]) {
+                job_forget_store(LIST_ENTRY(job, struct job, node));
+            }
+        }
+    }
+}
+
+static void route_wake(struct route *route)
+{
+    LIST_FOREACH_SAFE(node, following, &route->lanes) {
+        struct lane *lane = LIST_ENTRY(node, struct lane, in_route);
+
+        LIST_FOREACH_SAFE(job, next, &lane->jobs[JOB_BACKING_OFF]) {
+            job_wake(LIST_ENTRY(job, struct job, node));
+        }
+    }
+}
+
+/* Those that were waiting for the old store go to the new one at once. */
+static void route_set_target(struct route *route, struct target *target)
+{
+    if (route->target == target)
+        return;
+    if (route->target != NULL)
+        route_forget_store(route);
+    list_remove(&route->in_target);
+    route->target = target;
+    list_append(&target->routes, &route->in_target);
+    route_wake(route);
+}
+
 static void route_install(struct router *router, struct plan_route *planned,
                           const struct config_route *config)
 {
@@ -193,9 +230,7 @@ static void route_install(struct router *router, struct plan_route *planned,
 
     route_configure(route, config);
     route->state = ROUTE_OPEN;
-    route->target = target_find(router, config->to);
-    list_remove(&route->in_target);
-    list_append(&route->target->routes, &route->in_target);
+    route_set_target(route, target_find(router, config->to));
     if (!planned->fresh)
         return;
     list_append(&router->routes, &route->node);

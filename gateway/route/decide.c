@@ -13,13 +13,12 @@ static int64_t decide_back_off(const struct config_route *route, int failures, u
     return minimum + (int64_t)((uint64_t)random % (uint64_t)(ceiling - minimum + 1));
 }
 
-static int64_t decide_wait(const struct decide_input *input, int failures, uint32_t random)
+static int64_t decide_wait(const struct decide_input *input, bool slow, int failures,
+                           uint32_t random)
 {
-    const struct verdict *verdict = input->verdict;
-    int64_t asked = verdict->retry_after_ms;
-    int64_t wait = verdict->kind == VERDICT_OPERATOR
-                       ? input->route->operator_retry_ms
-                       : decide_back_off(input->route, failures, random);
+    int64_t asked = input->verdict->retry_after_ms;
+    int64_t wait =
+        slow ? input->route->operator_retry_ms : decide_back_off(input->route, failures, random);
 
     if (asked > DECIDE_RETRY_AFTER_MAXIMUM_MS)
         asked = DECIDE_RETRY_AFTER_MAXIMUM_MS;
@@ -58,6 +57,7 @@ static enum decide_action decide_retryable(const struct decide_input *input)
 struct decide_output decide(const struct decide_input *input)
 {
     const struct verdict *verdict = input->verdict;
+    bool fault = verdict->kind == VERDICT_OPERATOR;
 
     switch (verdict->kind) {
     case VERDICT_ACCEPTED:
@@ -72,11 +72,13 @@ struct decide_output decide(const struct decide_input *input)
     }
     return (struct decide_output){
         .action = decide_retryable(input),
-        .wait_ms = decide_wait(input, input->failures, (uint32_t)input->random),
-        .probe_wait_ms = decide_wait(input, input->probes, (uint32_t)(input->random >> 32)),
+        .wait_ms = decide_wait(input, fault, input->failures, (uint32_t)input->random),
+        /* Another lane looks soon whether it is more than one message that is forbidden. */
+        .probe_wait_ms = decide_wait(input, fault && input->probes > 0, input->probes,
+                                     (uint32_t)(input->random >> 32)),
         .may_count = !input->transient && verdict->kind == VERDICT_RETRY && verdict->about_message,
         .store_down = decide_store_down(input),
-        .operator_fault = verdict->kind == VERDICT_OPERATOR,
+        .operator_fault = fault,
     };
 }
 

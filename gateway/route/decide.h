@@ -22,7 +22,7 @@ struct decide_input {
     int64_t now_ms, deadline_ms; /* transient; monotonic */
     int failures;       /* of this message in a row, before this one: for its lane's back-off */
     int store_failures; /* of the store in a row over all lanes, with this one */
-    int probes;         /* that failed since the store is down: for the store's back-off */
+    int probes;         /* that failed since the store is down, with this one if it was one */
     uint64_t random;
     const struct config_route *route;
 };

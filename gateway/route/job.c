@@ -63,12 +63,40 @@ static void job_destroy(struct router *router, struct job *job)
     free(job);
 }
 
+static void job_set_faulty(struct job *job, bool faulty)
+{
+    struct target *target = job->lane->route->target;
+
+    if (job->faulty == faulty)
+        return;
+    job->faulty = faulty;
+    target->faulty_jobs += faulty ? 1u : -1u;
+    target_check_alarm(target);
+}
+
+void job_forget_store(struct job *job)
+{
+    struct target *target = job->lane->route->target;
+
+    job_set_faulty(job, false);
+    if (target->failed == job)
+        target->failed = NULL;
+    if (target->probe == job) {
+        target->probe = NULL;
+        target_probe_now(target);
+    }
+    job->may_count = false;
+    job->outage = 0;
+    job->not_before_ms = 0;
+}
+
 void job_free(struct job *job)
 {
     struct route *route = job->lane->route;
     struct router *router = route->router;
 
     list_remove(&job->node);
+    job_set_faulty(job, false);
     if (route->target->failed == job)
         route->target->failed = NULL; /* the next message in this job is another one */
     if (job->failures >= 2) {
@@ -86,10 +114,10 @@ void job_free(struct job *job)
 
 void job_pool_free(struct router *router)
 {
-    struct list_node *node;
-
-    while ((node = list_pop_front(&router->spare_jobs)) != NULL)
+    LIST_FOREACH_SAFE(node, following, &router->spare_jobs) {
         job_destroy(router, LIST_ENTRY(node, struct job, node));
+    }
+    list_init(&router->spare_jobs);
     router->spare_count = 0;
 }
 
@@ -240,6 +268,7 @@ static void job_hold(struct job *job, int64_t now_ms, const struct decide_output
 
     if (++job->failures == 2)
         route->troubled++;
+    job_set_faulty(job, decided->operator_fault);
     job->may_count = decided->may_count;
     job->accepted_seen = route->target->accepted;
     job->outage = route->target->state == TARGET_UP ? 0 : route->target->outage;
@@ -263,7 +292,7 @@ static struct decide_output job_decide(struct job *job, bool was_probe, bool not
         .deadline_ms = job->entry->deadline_ms,
         .failures = job->failures,
         .store_failures = target_count_failures(target, job, verdict),
-        .probes = target->state == TARGET_UP ? 0 : target->probes,
+        .probes = target->state == TARGET_UP ? 0 : target->probes + (was_probe ? 1 : 0),
         .random = router_random(route->router),
         .route = &route->config,
     };

@@ -175,7 +175,7 @@ void report_queueing(struct route *route)
     bool trouble = route->target->state != TARGET_UP || route->troubled > 0;
     bool queueing = trouble && (route->queueing || route->held > 0);
 
-    metric_set(route->slots.operator_fault, route->target->state == TARGET_FAULTY ? 1 : 0);
+    metric_set(route->slots.operator_fault, route->target->alarm ? 1 : 0);
     if (queueing == route->queueing)
         return;
     route->queueing = queueing;
@@ -186,14 +186,14 @@ void report_queueing(struct route *route)
         report_end_queueing(route);
 }
 
-void report_fault(struct target *target, const struct verdict *verdict)
+void report_alarm(struct target *target, const struct verdict *verdict)
 {
     LOG_EVENT(LOG_LEVEL_ERROR, "store-operator-fault", LOG_STRING("store", target->name),
               LOG_INTEGER("status", verdict->status), LOG_STRING("reason", verdict->reason));
 }
 
-void report_fault_cleared(struct target *target)
+void report_alarm_cleared(struct target *target)
 {
     LOG_EVENT(LOG_LEVEL_INFO, "store-operator-fault-cleared", LOG_STRING("store", target->name),
-              LOG_INTEGER("for_ms", router_now_ms(target->router) - target->fault_since_ms));
+              LOG_INTEGER("for_ms", router_now_ms(target->router) - target->alarm_since_ms));
 }

@@ -338,7 +338,7 @@ void router_status(struct router *router, void (*each)(void *context, const stru
             .queueing = route->queueing,
             .why = route->queueing ? route->why : "",
             .since_ms = route->queueing ? route->since_wall_ms : 0,
-            .operator_fault = route->target->state == TARGET_FAULTY,
+            .operator_fault = route->target->alarm,
             .stopped_lanes = route->stopped,
         };
 

@@ -49,6 +49,7 @@ struct job {
     uint64_t accepted_seen; /* target->accepted when it last failed */
     bool may_count;         /* the last attempt counts once something else gets through */
     bool unwritten_count;   /* counted_attempts has moved since written_ms */
+    bool faulty;            /* the last verdict was an operator's fault */
 };
 
 enum lane_state {
@@ -100,8 +101,7 @@ struct route {
 
 enum target_state {
     TARGET_UP,
-    TARGET_DOWN,   /* one probe at a time */
-    TARGET_FAULTY, /* the same, and it is the operator's fault; until something gets through */
+    TARGET_DOWN, /* one probe at a time */
 };
 
 /* A store that was made from settings; both live until its last attempt has ended. */
@@ -127,7 +127,9 @@ struct target {
     struct timer probe_timer;
     int64_t probe_due_ms;
     int64_t early_due_ms; /* an impatient message may probe from here on */
-    int64_t fault_since_ms;
+    bool alarm;           /* an operator's fault; until something gets through and no job has one */
+    int64_t alarm_since_ms;
+    unsigned faulty_jobs;
     int failures;             /* in a row, over all lanes */
     const struct job *failed; /* the last that failed; compared only */
     int probes;               /* failed in this outage */
@@ -188,6 +190,8 @@ void job_start(struct job *job);
 void job_wake(struct job *job);
 void job_cancel(struct job *job, const char *why);
 void job_give_back(struct job *job, const char *why);
+/* Its route goes to another store: what the old one said is of no account. */
+void job_forget_store(struct job *job);
 void job_free(struct job *job);
 void job_pool_free(struct router *router);
 
@@ -208,6 +212,7 @@ int target_count_failures(const struct target *target, const struct job *job,
 void target_note(struct target *target, struct job *job, bool was_probe,
                  const struct verdict *verdict, const struct decide_output *decided);
 void target_probe_now(struct target *target);
+void target_check_alarm(struct target *target);
 
 /* pump.c */
 void route_pump(struct route *route);
@@ -236,8 +241,8 @@ void report_stopped(struct route *route);
 void report_verdict(struct route *route, const struct spool_entry *entry);
 void report_dead_letter(struct route *route, const struct spool_entry *entry);
 void report_queueing(struct route *route);
-void report_fault(struct target *target, const struct verdict *verdict);
-void report_fault_cleared(struct target *target);
+void report_alarm(struct target *target, const struct verdict *verdict);
+void report_alarm_cleared(struct target *target);
 void report_close(struct route *route);
 
 #endif

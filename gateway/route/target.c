@@ -121,18 +121,35 @@ static void target_wake_lanes(struct target *target)
     }
 }
 
+static void target_raise_alarm(struct target *target, const struct verdict *verdict)
+{
+    if (target->alarm)
+        return;
+    target->alarm = true;
+    target->alarm_since_ms = router_now_ms(target->router);
+    report_alarm(target, verdict);
+}
+
+/* One message that the store forbids, while all others get through, is one alarm, not one with
+ * each of its attempts. */
+void target_check_alarm(struct target *target)
+{
+    if (!target->alarm || target->state != TARGET_UP || target->faulty_jobs > 0)
+        return;
+    target->alarm = false;
+    report_alarm_cleared(target);
+    target_report(target);
+}
+
 static void target_up(struct target *target)
 {
-    enum target_state before = target->state;
-
     target->failures = 0;
     target->failed = NULL;
-    if (before == TARGET_UP)
+    if (target->state == TARGET_UP)
         return;
     target->state = TARGET_UP;
     router_move_timer(target->router, &target->probe_timer, ROUTE_NEVER);
-    if (before == TARGET_FAULTY)
-        report_fault_cleared(target);
+    target_check_alarm(target);
     /* Where the very first probe gets through, it wasn't an outage but perhaps one message that
      * always fails: it must not be woken by each success of the others. */
     if (target->probes > 0)
@@ -153,7 +170,7 @@ static void target_schedule_probe(struct target *target, const struct job *job,
     router_move_timer(target->router, &target->probe_timer, target->probe_due_ms);
 }
 
-static void target_down(struct target *target, bool was_probe, const struct decide_output *decided)
+static void target_down(struct target *target, bool was_probe)
 {
     if (target->state == TARGET_UP) {
         target->state = TARGET_DOWN;
@@ -162,27 +179,23 @@ static void target_down(struct target *target, bool was_probe, const struct deci
     } else if (was_probe) {
         target->probes++;
     }
-    if (decided->operator_fault && target->state != TARGET_FAULTY) {
-        target->state = TARGET_FAULTY;
-        target->fault_since_ms = router_now_ms(target->router);
-    }
 }
 
 static void target_failed(struct target *target, struct job *job, bool was_probe,
                           const struct verdict *verdict, const struct decide_output *decided)
 {
-    enum target_state before = target->state;
+    bool was_up = target->state == TARGET_UP;
 
     target->failures = target_count_failures(target, job, verdict);
     target->failed = job;
-    if (before == TARGET_UP && !decided->store_down)
+    if (was_up && !decided->store_down)
         return;
     snprintf(target->why, sizeof(target->why), "%s", verdict->reason);
-    target_down(target, was_probe, decided);
-    if (before == TARGET_UP || was_probe)
+    target_down(target, was_probe);
+    if (was_up || was_probe)
         target_schedule_probe(target, job, verdict, decided);
-    if (before != TARGET_FAULTY && target->state == TARGET_FAULTY)
-        report_fault(target, verdict);
+    if (decided->operator_fault)
+        target_raise_alarm(target, verdict);
     target_report(target);
     target_refuse_impatient(target);
 }

@@ -1,4 +1,5 @@
 /* links: route egress http spool loop hl7 config base */
+/* wrap: log_event */
 /* acknowledge = "delivered": senders that wait for the verdict, until their deadline. */
 #include "replay/route_script.h"
 

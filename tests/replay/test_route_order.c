@@ -1,4 +1,5 @@
 /* links: route egress http spool loop hl7 config base */
+/* wrap: log_event */
 /* Lanes: what is sent when, and what a dead letter does to those behind it. */
 #include "replay/route_script.h"
 

@@ -1,5 +1,5 @@
 /* links: route egress http spool loop hl7 config base */
-/* wrap: calloc */
+/* wrap: calloc log_event */
 /* Reload, routes that are closed, drain, and no memory. */
 #include "replay/route_script.h"
 #include "route/settings.h"
@@ -265,9 +265,34 @@ static void a_route_can_change_its_store(void **state)
     world_configure(world, 2, 1);
     world_apply(world);
     assert_true(measured(world, "mllpgw_route_queueing{route=\"r\"} 0"));
-    advance(world, 60000);
-    expect(world, "send 1, keep 1, send 1");
+    expect(world, "send 1, keep 1, send 1"); /* at once */
     assert_int_equal(world->last_store, 2);
+    advance(world, 1);
+    assert_int_equal(world->stores_freed, 0); /* still configured */
+    verdict(world, 1, &accepted);
+    expect(world, "accepted 1, send 2");
+}
+
+/* The probe's route leaves: another one's must do. */
+static void a_probe_that_goes_to_another_store(void **state)
+{
+    struct world *world = *state;
+    static char s2[] = "s2";
+
+    world_configure(world, 2, 2);
+    world_apply(world);
+    enter(world, "a", 1);
+    enter(world, "r2/a", 2);
+    verdict(world, 1, &unreachable);
+    verdict(world, 2, &unreachable);
+    advance(world, 100);
+    expect(world, "send 1, send 2, keep 1, keep 2, send 2");
+    world->routes[1].to = s2;
+    world_apply(world);
+    expect(world, "send 1");
+    verdict(world, 1, &accepted);
+    verdict(world, 2, &accepted);
+    expect(world, "accepted 1, accepted 2");
 }
 
 static void retry_settings_take_effect(void **state)
@@ -562,6 +587,7 @@ int main(void)
         WORLD_TEST(a_removed_route_gives_back_and_goes),
         WORLD_TEST(a_removed_route_may_come_back_before_it_has_gone),
         WORLD_TEST(a_route_can_change_its_store),
+        WORLD_TEST(a_probe_that_goes_to_another_store),
         WORLD_TEST(retry_settings_take_effect),
         WORLD_TEST(more_in_parallel_takes_effect_at_once),
         WORLD_TEST(a_reload_probes_a_store_that_is_down),

@@ -1,4 +1,5 @@
 /* links: route egress http spool loop hl7 config base */
+/* wrap: log_event */
 /* Stores that fail: back-off, outages, operators' faults, caps, what is written down. */
 #include "replay/route_script.h"
 
@@ -411,6 +412,41 @@ static void a_message_that_makes_the_store_look_down(void **state)
     assert_in_range(tries, 90, 300); /* in 900 s, at most 10 s apart */
 }
 
+/* The same with a 403, say of a firewall that doesn't like the message. */
+static void a_message_that_is_forbidden_is_one_alarm(void **state)
+{
+    struct world *world = *state;
+    struct verdict forbidden = {.kind = VERDICT_OPERATOR, .status = 403, .reason = "HTTP 403"};
+    unsigned tries = 0;
+    int64_t longest = 0;
+
+    world->quiet = true;
+    enter(world, "bad", 1);
+    for (uint64_t i = 1; i <= 600; i++) {
+        int64_t entered = world->clock.monotonic;
+
+        if (script_find(world, 1) != NULL && ++tries > 0)
+            verdict(world, 1, &forbidden);
+        enter(world, "good", 1000 + i);
+        while (script_find(world, 1000 + i) == NULL)
+            advance(world, 10);
+        if (world->clock.monotonic - entered > longest)
+            longest = world->clock.monotonic - entered;
+        verdict(world, 1000 + i, &accepted);
+        advance(world, 1000);
+    }
+    assert_in_range(tries, 9, 11); /* in 600 s */
+    assert_in_range(longest, 10, 200);
+    assert_int_equal(logged(world, "event=store-operator-fault "), 1);
+    assert_int_equal(logged(world, "event=store-operator-fault-cleared"), 0);
+    /* Once for its first failure, which the others clear, and once for good. */
+    assert_int_equal(logged(world, "event=route-queueing "), 2);
+    while (script_find(world, 1) == NULL)
+        advance(world, 1000);
+    verdict(world, 1, &accepted);
+    assert_int_equal(logged(world, "event=store-operator-fault-cleared"), 1);
+}
+
 /* ---- what is written down, and what is read again ---- */
 
 static void retries_are_written_down_at_most_once_a_minute(void **state)
@@ -538,6 +574,7 @@ int main(void)
         WORLD_TEST(a_success_before_the_failure_does_not_make_it_count),
         WORLD_TEST(transport_errors_and_429_never_count),
         WORLD_TEST(a_message_that_makes_the_store_look_down),
+        WORLD_TEST(a_message_that_is_forbidden_is_one_alarm),
         WORLD_TEST(retries_are_written_down_at_most_once_a_minute),
         WORLD_TEST(counted_attempts_are_written_down_each_once),
         WORLD_TEST(due_times_of_another_run_are_kept),
