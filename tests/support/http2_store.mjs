@@ -19,7 +19,7 @@
 //   untyped:AA            the same with content type text/plain
 //   garbage               200, content type HL7, body unreadable
 //   broken                200, content type text/plain, body "MSH" and then nonsense
-//   hang                  no answer ever               silence   the same, and the connection is never read again
+//   hang                  no answer ever               silence   HTTP/1.1: the connection is never read again, too
 //   drop                  the connection ends half-way through the answer
 //   drop-early            the connection ends before an answer
 //   reset                 HTTP/2: RST_STREAM(INTERNAL_ERROR)
@@ -135,7 +135,9 @@ function act(step, request, response, headers) {
         case 'garbage': return send(response, 200, HL7, '\x00\x01 nothing of the kind', headers);
         case 'broken': return send(response, 200, 'text/plain', 'MSH is not what this is', headers);
         case 'hang': return undefined;
-        case 'silence': (request.stream?.session?.socket ?? request.socket).pause(); return undefined;
+        case 'silence':
+            if (!request.stream) request.socket.pause(); // HTTP/2 sockets are node's own
+            return undefined;
         case 'drop':
             response.writeHead(200, { 'content-type': 'text/plain', 'content-length': '1000', ...headers });
             response.write('half', () => setTimeout(() => cut(request), 50));
