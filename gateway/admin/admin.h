@@ -41,8 +41,7 @@ struct admin_gateway {
     int (*reload)(void *context, struct problems *problems, size_t *ret_changed);
     /* Starts the drain; the process ends when it is done. */
     void (*drain)(void *context);
-    /* Members named _at_ms (_at_s) are shown to people as times, _ms and _s as spans, bytes and _bytes
-     * as sizes.
+    /* How numbers are shown to people hangs on their members' names: text_number_of() in base/text.h.
      * {"listeners":[...],"routes":[...],"spool":{...},"certificates":[...]} */
     void (*status)(void *context, struct admin_reply *reply);
     /* {"connections":[{"id","listener","peer","address","since","messages","last","tls","subject"}]} */

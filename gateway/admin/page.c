@@ -1,5 +1,6 @@
 #include "admin/page.h"
 
+#include "base/clock.h"
 #include "base/text.h"
 
 #include <stdio.h>
@@ -93,7 +94,8 @@ static int page_value(struct buffer *out, const char *name, const json_t *value,
     case JSON_STRING:
         return page_text(out, json_string_value(value));
     case JSON_INTEGER:
-        return page_text(out, text_number_of(name, json_integer_value(value), text));
+        return page_text(out, text_number_of(name, json_integer_value(value),
+                                             clock_wall_ms(clock_system()), text));
     case JSON_REAL:
         snprintf(text, sizeof text, "%.3f", json_real_value(value));
         return page_text(out, text);

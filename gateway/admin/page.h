@@ -3,8 +3,8 @@
  *
  * Plain HTML without scripts, forms or links. An array of objects becomes a table whose columns are
  * the first object's members; an object becomes a table of two columns. Everything is escaped.
- * Members named _at_ms are shown as times, _ms and _s as spans, bytes and _bytes as sizes.
- * Pure. Private to admin/.
+ * Numbers are shown as their members' names say (base/text.h).
+ * Private to admin/.
  */
 #ifndef MLLPGW_ADMIN_PAGE_H
 #define MLLPGW_ADMIN_PAGE_H

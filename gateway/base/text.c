@@ -55,8 +55,23 @@ static bool text_ends_in(const char *name, const char *ending)
     return length >= tail && strcmp(name + length - tail, ending) == 0;
 }
 
-const char *text_number_of(const char *name, int64_t number, char ret_text[TEXT_SHORT_BYTES])
+static bool text_is_age(const char *name)
 {
+    static const char *const names[] = {"since", "last", "oldest", "started"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+const char *text_number_of(const char *name, int64_t number, int64_t now_ms,
+                           char ret_text[TEXT_SHORT_BYTES])
+{
+    if (text_is_age(name))
+        return number == 0 ? text_time(0, ret_text) : text_age(now_ms - number, ret_text);
+    if (strcmp(name, "expires") == 0)
+        return text_time(number * 1000, ret_text);
     if (text_ends_in(name, "_at_ms"))
         return text_time(number, ret_text);
     if (text_ends_in(name, "_at_s"))

@@ -22,9 +22,11 @@ const char *text_bytes(int64_t bytes, char ret_text[TEXT_SHORT_BYTES]);
 /* "2026-11-22T07:48:39Z"; "-" for 0. */
 const char *text_time(int64_t wall_ms, char ret_text[TEXT_SHORT_BYTES]);
 
-/* An integer as its name says: _at_ms and _at_s are times, _ms and _s spans, bytes and _bytes sizes; else plain
- * digits. */
-const char *text_number_of(const char *name, int64_t number, char ret_text[TEXT_SHORT_BYTES]);
+/* An integer as its name says: since, last, oldest and started are wall-clock milliseconds and shown as
+ * ages ("-" for 0); expires and _at_s are wall-clock seconds and _at_ms milliseconds, shown as times;
+ * _ms and _s are spans, bytes and _bytes sizes; all others plain digits. */
+const char *text_number_of(const char *name, int64_t number, int64_t now_ms,
+                           char ret_text[TEXT_SHORT_BYTES]);
 
 /* A member's name for people: "oldest_age_ms" becomes "oldest age". */
 const char *text_title(const char *name, char ret_text[TEXT_TITLE_BYTES]);

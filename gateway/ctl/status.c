@@ -43,8 +43,9 @@ static void status_print(json_t *status, bool ready)
             json_object_set(head, key, value);
     }
     json_object_set_new(head, "ready", json_string(ready ? "yes" : "NO"));
-    if (!ready)
-        json_object_set(head, "why", json_object_get(status, "why"));
+    const char *why = json_string_value(json_object_get(status, "why"));
+    if (why != NULL && why[0] != '\0')
+        json_object_set_new(head, ready ? "besides" : "why", json_string(why));
     table_print_pairs(stdout, head);
     json_decref(head);
     json_object_foreach(status, key, value) status_print_section(key, value);

@@ -1,5 +1,6 @@
 #include "ctl/table.h"
 
+#include "base/clock.h"
 #include "base/text.h"
 
 #include <stdlib.h>
@@ -60,7 +61,8 @@ static int cell_append(struct buffer *out, const char *name, const json_t *value
     case JSON_STRING:
         return text_escape(out, span_of_string(json_string_value(value)), false);
     case JSON_INTEGER:
-        return buffer_append_string(out, text_number_of(name, json_integer_value(value), text));
+        return buffer_append_string(out, text_number_of(name, json_integer_value(value),
+                                                        clock_wall_ms(clock_system()), text));
     case JSON_REAL:
         return buffer_append_format(out, "%.3f", json_real_value(value));
     case JSON_TRUE:

@@ -230,8 +230,11 @@ static void numbers_and_texts(void **state)
     assert_string_equal(text_age(INT64_C(187200000), text), "2d04h");
     assert_string_equal(text_age(-1, text), "0s");
     assert_string_equal(text_bytes(1536, text), "1.5 KB");
-    assert_string_equal(text_number_of("expires_at_s", 1, text), "1970-01-01T00:00:01Z");
-    assert_string_equal(text_number_of("depth", 12, text), "12");
+    assert_string_equal(text_number_of("expires_at_s", 1, 0, text), "1970-01-01T00:00:01Z");
+    assert_string_equal(text_number_of("expires", 1, 0, text), "1970-01-01T00:00:01Z");
+    assert_string_equal(text_number_of("oldest", 1000, 193000, text), "3m12s");
+    assert_string_equal(text_number_of("oldest", 0, 193000, text), "-");
+    assert_string_equal(text_number_of("depth", 12, 0, text), "12");
 
     buffer_init(&out, 1000);
     static const char nasty[] = "a\x1b[2J\x7f\xc2\x9b\xc3\xa4\xe2\x80\xae\xff\r\nb";
