@@ -88,7 +88,7 @@ const char *text_number_of(const char *name, int64_t number, int64_t now_ms,
 
 const char *text_title(const char *name, char ret_text[TEXT_TITLE_BYTES])
 {
-    static const char *const endings[] = {"_at_ms", "_ms", "_at_s", "_s", "_bytes"};
+    static const char *const endings[] = {"_at_ms", "_ms", "_at_s", "_s"};
     size_t length = strlen(name);
 
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
