@@ -7,7 +7,7 @@
 // HTTP/2 over TLS (HTTP/1.1 for clients that ask for it; --http1: that alone) on a free port of 127.0.0.1. Prints
 // "port N", with --proxy also "proxy N" (a CONNECT proxy), then "ready". Ends when its standard input ends.
 // --client-ca: clients must show a certificate of that CA. --directory: each request leaves NNNN.json (method, url,
-// headers, version, client's CN) and NNNN.body there before it is answered.
+// headers, version, client's CN) and NNNN.body there before it is answered, and NNNN.gone if it was cancelled.
 //
 // What it does stands in the URL: /any/name?steps=A,B,C. The first request to that URL gets A, the second B, from the
 // third on C. A step is one of these, after any number of "delay:MS+" and "header:NAME=VALUE+" (URL-encoded value):
@@ -188,6 +188,7 @@ function record(request) {
         client: peer?.subject?.CN ?? null,
     }));
     fs.renameSync(`${name}.json.new`, `${name}.json`);
+    (request.stream ?? request).on('aborted', () => fs.writeFileSync(`${name}.gone`, ''));
 }
 
 function onRequest(request, response) {
