@@ -78,8 +78,8 @@ static void check_spool(const struct config *config, struct problems *problems)
             "a memory spool loses acknowledged messages when the process ends: for tests only");
     } else if (!spool->key_file && !was_given(&subject, "key_file")) {
         complain(&subject, PROBLEM_ERROR, "key_file", WHOLE,
-                 "is missing: messages are encrypted at rest. Make one with: umask 077; head -c 32 "
-                 "/dev/urandom > spool.key");
+                 "is missing: messages are encrypted at rest. Make one with: mllpctl key new "
+                 "spool.key");
     }
 }
 

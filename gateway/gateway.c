@@ -507,8 +507,9 @@ void gateway_free(struct gateway **pointer)
     ran = atomic_load(&gateway->state) != GATEWAY_STARTING;
     if (gateway->admin != NULL && ran) {
         gateway_call(admin_loop(gateway->admin), free_resolver, gateway);
+        loop_stop(admin_loop(gateway->admin));
+        loop_join(admin_loop(gateway->admin));
     }
-    admin_free(&gateway->admin);
     if (gateway->ingress != NULL) {
         ingress_stop(gateway->ingress);
     }
@@ -522,6 +523,7 @@ void gateway_free(struct gateway **pointer)
     }
     spool_free(&gateway->spool);
     offload_free(&gateway->offload);
+    admin_free(&gateway->admin);
     ingress_free(&gateway->ingress);
     if (gateway->delivery != NULL) {
         mailbox_drain(loop_mailbox(gateway->delivery));
