@@ -128,9 +128,7 @@ static void directory_free(struct directory *directory)
 /* Attempts that gathered while the last batch ran were cancelled with the rest. */
 static void directory_drop(struct directory *directory)
 {
-    struct list_node *node;
-
-    while ((node = list_pop_front(&directory->gathering->attempts)) != NULL)
+    LIST_FOREACH_SAFE(node, next, &directory->gathering->attempts)
         directory_attempt_free(LIST_ENTRY(node, struct directory_attempt, node));
     directory_free(directory);
 }
@@ -139,11 +137,11 @@ static void directory_on_written(struct offload_job *job)
 {
     struct directory *directory = LIST_ENTRY(job, struct directory, job);
     struct directory_batch *batch = directory->working;
-    struct list_node *node;
     size_t at = 0;
 
-    /* running stays true: store_free() from an on_done must leave the rest to us. */
-    while ((node = list_pop_front(&batch->attempts)) != NULL) {
+    /* running stays true: store_free() from an on_done must leave the rest to us. New attempts
+     * gather in the other batch. */
+    LIST_FOREACH_SAFE(node, next, &batch->attempts) {
         struct directory_attempt *attempt = LIST_ENTRY(node, struct directory_attempt, node);
         size_t count = attempt->parts.count - attempt->first;
 

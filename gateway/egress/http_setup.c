@@ -2,21 +2,15 @@
 #include "egress/http_store.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define HTTP_STORE_OWN_HEADERS 5 /* Content-Type, Date, Idempotency-Key, Authorization, NULL */
 
-__attribute__((format(printf, 2, 3))) static int http_store_complain(char ret_error[512],
-                                                                     const char *format, ...)
+static int http_store_complain(char ret_error[512], const char *sentence)
 {
-    va_list arguments;
-
-    va_start(arguments, format);
-    (void)vsnprintf(ret_error, 512, format, arguments);
-    va_end(arguments);
+    snprintf(ret_error, 512, "%s", sentence);
     return -EINVAL;
 }
 
@@ -24,8 +18,8 @@ static int http_store_check_file(const char *what, const char *path, char ret_er
 {
     if (path == NULL || access(path, R_OK) == 0)
         return 0;
-    return http_store_complain(ret_error, "%s %s cannot be read: %s", what, path,
-                               strerrordesc_np(errno));
+    snprintf(ret_error, 512, "%s %s cannot be read: %s", what, path, strerrordesc_np(errno));
+    return -EINVAL;
 }
 
 static int http_store_check_header(const char *header, char ret_error[512])

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #define HTTP_IDLE_MAXIMUM 256u
-#define HTTP_HEADERS_MAXIMUM (256u * 1024)
-#define HTTP_KEEP_ANSWER_BYTES (64u * 1024)
+#define HTTP_HEADERS_MAXIMUM ((size_t)256 * 1024)
+#define HTTP_KEEP_ANSWER_BYTES ((size_t)64 * 1024)
 
 /* Empty, so that libcurl doesn't wait a second for "100 Continue" before larger bodies. */
 static char http_no_expect[] = "Expect:";

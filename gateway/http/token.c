@@ -6,9 +6,9 @@
 #include <stdlib.h>
 
 #define TOKEN_TIMEOUT_MS 20000
-#define TOKEN_ANSWER_BYTES (64u * 1024)
-#define TOKEN_FORM_BYTES (16u * 1024)
-#define TOKEN_CREDENTIAL_BYTES (8u * 1024)
+#define TOKEN_ANSWER_BYTES ((size_t)64 * 1024)
+#define TOKEN_FORM_BYTES ((size_t)16 * 1024)
+#define TOKEN_CREDENTIAL_BYTES ((size_t)8 * 1024)
 #define TOKEN_DEFAULT_LIFETIME_S 300 /* for an answer without expires_in */
 #define TOKEN_LONGEST_LIFETIME_S 86400
 #define TOKEN_EARLY_MS 300000 /* refreshed so long before its end, or in its last fifth */
@@ -194,7 +194,7 @@ static int token_take(struct token_source *source, const json_t *answer)
     source->token = copy;
     source->refresh_ms = now_ms + lifetime_ms - early_ms;
     source->end_ms = now_ms + lifetime_ms;
-    if (lifetime_ms > 2 * TOKEN_MARGIN_MS)
+    if (lifetime_ms > 2 * (int64_t)TOKEN_MARGIN_MS)
         source->end_ms -= TOKEN_MARGIN_MS;
     return 0;
 }
