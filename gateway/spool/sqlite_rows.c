@@ -1,0 +1,649 @@
+/*
+ * Rows: messages (never changed), queue (the order of what is queued), outcomes (what attempts said;
+ * only rows with a verdict have one).
+ */
+#include "spool/sqlite_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SPANS 3
+#define SPANS_BYTES (SPANS * 8)
+
+/* ---- where the header's fields are in the body ---- */
+
+static void put_u32(uint8_t *out, size_t value)
+{
+    for (int i = 0; i < 4; i++)
+        out[i] = (uint8_t)(value >> (24 - 8 * i));
+}
+
+static size_t get_u32(const uint8_t *in)
+{
+    return (size_t)in[0] << 24 | (size_t)in[1] << 16 | (size_t)in[2] << 8 | in[3];
+}
+
+/* A field that is not inside the body (there should be none) is found empty after a restart. */
+static void spans_write(const struct message *message, uint8_t out[SPANS_BYTES])
+{
+    const struct span fields[SPANS] = {message->control_id, message->message_type,
+                                       message->facility};
+    uintptr_t body = (uintptr_t)message->body.data;
+
+    memset(out, 0, SPANS_BYTES);
+    for (size_t i = 0; i < SPANS; i++) {
+        uintptr_t at = (uintptr_t)fields[i].data;
+        if (fields[i].length == 0 || at < body ||
+            at - body + fields[i].length > message->body.length)
+            continue;
+        put_u32(out + 8 * i, at - body);
+        put_u32(out + 8 * i + 4, fields[i].length);
+    }
+}
+
+static struct span span_read(struct span spans, size_t which, struct span body)
+{
+    const uint8_t *in = (const uint8_t *)spans.data + 8 * which;
+
+    if (spans.length != SPANS_BYTES)
+        return span_of(NULL, 0);
+    size_t offset = get_u32(in), length = get_u32(in + 4);
+    if (offset > body.length || length > body.length - offset)
+        return span_of(NULL, 0);
+    return span_of(body.data + offset, length);
+}
+
+/* ---- reading ---- */
+
+int row_view(struct sqlite_spool *spool, sqlite3_stmt *s, struct row_view *ret_view)
+{
+    *ret_view = (struct row_view){
+        .id = sqlite3_column_int64(s, 0),
+        .lane = lanes_by_id(spool, sqlite3_column_int64(s, 1)),
+        .peer = (const char *)sqlite3_column_text(s, 2),
+        .listener = (const char *)sqlite3_column_text(s, 3),
+        .control_id = statement_span(s, 4),
+        .message_type = statement_span(s, 5),
+        .digest = statement_span(s, 6),
+        .spans = statement_span(s, 7),
+        .batch = sqlite3_column_int(s, 8) != 0,
+        .received_ms = sqlite3_column_int64(s, 9),
+        .bytes = sqlite3_column_int64(s, 10),
+        .epoch = sqlite3_column_int64(s, 11),
+        .connection = sqlite3_column_int64(s, 12),
+        .has_outcome = sqlite3_column_type(s, 13) != SQLITE_NULL,
+        .state = (enum spool_state)sqlite3_column_int(s, 14),
+        .attempts = sqlite3_column_int64(s, 15),
+        .counted = sqlite3_column_int64(s, 16),
+        .due_ms = sqlite3_column_int64(s, 17),
+        .settled_ms = sqlite3_column_int64(s, 18),
+        .answer_epoch = sqlite3_column_int64(s, 19),
+        .answer_bytes = sqlite3_column_int64(s, 20),
+        .last_kind = sqlite3_column_int(s, 21),
+        .last_status = sqlite3_column_int(s, 22),
+        .last_reason = (const char *)sqlite3_column_text(s, 23),
+    };
+    if (ret_view->lane == NULL || ret_view->peer == NULL || ret_view->listener == NULL ||
+        ret_view->digest.length != 32) {
+        spool->failed = true;
+        return -EIO;
+    }
+    return 0;
+}
+
+int row_get(struct sqlite_spool *spool, int64_t id, struct row_view *ret_view)
+{
+    sqlite3_stmt *statement = statement_get(spool, STATEMENT_MESSAGE_ROW);
+
+    if (statement != NULL) {
+        sqlite3_reset(statement); /* the last user's view ends here */
+        sqlite3_bind_int64(statement, 1, id);
+    }
+    int result = statement_step(spool, statement);
+    if (result <= 0)
+        return result == 0 ? -ENOENT : result;
+    return row_view(spool, statement, ret_view);
+}
+
+static char *copy_span(struct span text)
+{
+    char *copy = malloc(text.length + 1);
+
+    if (copy == NULL)
+        return NULL;
+    if (text.length > 0)
+        memcpy(copy, text.data, text.length);
+    copy[text.length] = '\0';
+    return copy;
+}
+
+/* An id of a connection means something to this start only. */
+static uint64_t row_connection(struct sqlite_spool *spool, const struct row_view *view)
+{
+    return view->epoch == keys_current(spool)->id ? (uint64_t)view->connection : 0;
+}
+
+int row_copy(struct sqlite_spool *spool, const struct row_view *view, struct spool_row *ret_row)
+{
+    struct spool_row row = {.id = (uint64_t)view->id,
+                            .lane = strdup(view->lane->name),
+                            .route = strdup(view->lane->route),
+                            .peer = strdup(view->peer),
+                            .listener = strdup(view->listener),
+                            .control_id = copy_span(view->control_id),
+                            .control_id_length = view->control_id.length,
+                            .message_type = copy_span(view->message_type),
+                            .state = view->state,
+                            .batch = view->batch,
+                            .leased = leases_has(&spool->leases, (uint64_t)view->id),
+                            .attempts = (int)view->attempts,
+                            .counted_attempts = (int)view->counted,
+                            .received_ms = view->received_ms,
+                            .due_ms = view->due_ms,
+                            .settled_ms = view->settled_ms,
+                            .bytes = view->bytes,
+                            .last_kind = (enum verdict_kind)view->last_kind,
+                            .last_status = view->last_status,
+                            .connection = row_connection(spool, view)};
+
+    memcpy(row.digest, view->digest.data, sizeof row.digest);
+    if (view->last_reason != NULL)
+        snprintf(row.last_reason, sizeof row.last_reason, "%s", view->last_reason);
+    if (row.lane == NULL || row.route == NULL || row.peer == NULL || row.listener == NULL ||
+        row.control_id == NULL || row.message_type == NULL) {
+        spool_row_clear(&row);
+        return -ENOMEM;
+    }
+    *ret_row = row;
+    return 0;
+}
+
+struct seal_place row_place(const struct row_view *view, char purpose)
+{
+    return (struct seal_place){.purpose = purpose,
+                               .id = view->id,
+                               .peer = view->peer,
+                               .route = view->lane->route,
+                               .lane = view->lane->name,
+                               .extra = purpose == 'b' ? view->spans : span_of(NULL, 0)};
+}
+
+static struct message *message_of(struct sqlite_spool *spool, const struct row_view *view,
+                                  char *body, size_t length)
+{
+    struct message *message = message_new(view->peer, view->listener, body, length);
+
+    if (message == NULL)
+        return NULL;
+    message->control_id = span_read(view->spans, 0, message->body);
+    message->message_type = span_read(view->spans, 1, message->body);
+    message->facility = span_read(view->spans, 2, message->body);
+    message->batch = view->batch;
+    message->received_wall_ms = view->received_ms;
+    message->connection = row_connection(spool, view);
+    memcpy(message->digest, view->digest.data, sizeof message->digest);
+    return message;
+}
+
+int row_message(struct sqlite_spool *spool, const struct row_view *view,
+                struct message **ret_message)
+{
+    sqlite3_stmt *statement = statement_get(spool, STATEMENT_MESSAGE_BODY);
+    const struct seal_place place = row_place(view, 'b');
+    char *body = NULL;
+    size_t length = 0;
+
+    if (statement != NULL)
+        sqlite3_bind_int64(statement, 1, view->id);
+    int result = statement_step(spool, statement);
+    if (result <= 0)
+        return result == 0 ? -ENOENT : result;
+    result = keys_unseal(spool, &place, view->epoch, statement_span(statement, 0), &body, &length);
+    sqlite3_reset(statement);
+    if (result < 0)
+        return result;
+    *ret_message = message_of(spool, view, body, length);
+    if (*ret_message == NULL) {
+        free(body);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+int row_answer(struct sqlite_spool *spool, const struct row_view *view,
+               struct answer_bytes **ret_answer)
+{
+    sqlite3_stmt *statement = statement_get(spool, STATEMENT_OUTCOME_ANSWER);
+    const struct seal_place place = row_place(view, 'a');
+    char *plain = NULL;
+    size_t length = 0;
+
+    *ret_answer = NULL;
+    if (view->answer_epoch == 0)
+        return 0;
+    if (statement != NULL)
+        sqlite3_bind_int64(statement, 1, view->id);
+    int result = statement_step(spool, statement);
+    if (result <= 0)
+        return result == 0 ? -ENOENT : result;
+    result = keys_unseal(spool, &place, view->answer_epoch, statement_span(statement, 0), &plain,
+                         &length);
+    sqlite3_reset(statement);
+    if (result < 0)
+        return result;
+    *ret_answer = answer_bytes_new(span_of(plain, length));
+    free(plain);
+    return *ret_answer == NULL ? -ENOMEM : 0;
+}
+
+/* ---- writing ---- */
+
+int queue_insert(struct sqlite_spool *spool, struct sqlite_lane *lane, int64_t id)
+{
+    sqlite3_stmt *statement = statement_get(spool, STATEMENT_QUEUE_INSERT);
+
+    if (statement == NULL)
+        return database_error(spool);
+    if (id < lane->first_free)
+        lane->first_free = id;
+    sqlite3_bind_int64(statement, 1, lane->id);
+    sqlite3_bind_int64(statement, 2, id);
+    return statement_run(spool, statement);
+}
+
+int queue_delete(struct sqlite_spool *spool, const struct sqlite_lane *lane, int64_t id)
+{
+    sqlite3_stmt *statement = statement_get(spool, STATEMENT_QUEUE_DELETE);
+
+    if (statement == NULL)
+        return database_error(spool);
+    sqlite3_bind_int64(statement, 1, lane->id);
+    sqlite3_bind_int64(statement, 2, id);
+    return statement_run(spool, statement);
+}
+
+int outcome_put(struct sqlite_spool *spool, const struct outcome *outcome, int64_t answer_epoch,
+                int64_t answer_bytes, struct span sealed)
+{
+    sqlite3_stmt *statement = statement_get(spool, STATEMENT_OUTCOME_PUT);
+
+    if (statement == NULL)
+        return database_error(spool);
+    sqlite3_bind_int64(statement, 1, outcome->id);
+    sqlite3_bind_int(statement, 2, (int)outcome->state);
+    sqlite3_bind_int64(statement, 3, outcome->attempts);
+    sqlite3_bind_int64(statement, 4, outcome->counted);
+    sqlite3_bind_int64(statement, 5, outcome->due_ms);
+    sqlite3_bind_int64(statement, 6, outcome->settled_ms);
+    sqlite3_bind_int(statement, 7, outcome->kind);
+    sqlite3_bind_int(statement, 8, outcome->status);
+    statement_bind_text(statement, 9, outcome->reason);
+    sqlite3_bind_int64(statement, 10, answer_epoch);
+    sqlite3_bind_int64(statement, 11, answer_bytes);
+    if (answer_epoch == 0)
+        sqlite3_bind_null(statement, 12);
+    else
+        statement_bind_span(statement, 12, sealed);
+    return statement_run(spool, statement);
+}
+
+static int delete_by_id(struct sqlite_spool *spool, enum statement which, int64_t id)
+{
+    sqlite3_stmt *statement = statement_get(spool, which);
+
+    if (statement == NULL)
+        return database_error(spool);
+    sqlite3_bind_int64(statement, 1, id);
+    return statement_run(spool, statement);
+}
+
+int row_remove(struct sqlite_spool *spool, const struct row_view *view)
+{
+    struct sqlite_lane *lane = view->lane;
+
+    int result = delete_by_id(spool, STATEMENT_MESSAGE_DELETE, view->id);
+    if (result == 0 && view->state == SPOOL_QUEUED)
+        result = queue_delete(spool, lane, view->id);
+    if (result == 0 && view->has_outcome)
+        result = delete_by_id(spool, STATEMENT_OUTCOME_DELETE, view->id);
+    if (result < 0)
+        return result;
+    keys_forget(spool, view->epoch);
+    if (view->answer_epoch != 0)
+        keys_forget(spool, view->answer_epoch);
+    lanes_count(spool, lane, view->state, view->bytes, view->answer_bytes, -1);
+    return 0;
+}
+
+/* ---- put ---- */
+
+int64_t row_next_id(struct sqlite_spool *spool)
+{
+    int64_t id = spool->next_id++;
+
+    spool->state.next_id = spool->next_id;
+    return id;
+}
+
+int sqlite_room(struct spool_backend *backend, int64_t bytes, unsigned rows)
+{
+    const struct sqlite_spool *spool = sqlite_of(backend);
+    int64_t wanted = bytes + (int64_t)rows * SPOOL_ROW_OVERHEAD;
+
+    if (spool->settings.maximum_bytes > 0 &&
+        wanted > spool->settings.maximum_bytes - spool->totals.bytes)
+        return -ENOSPC;
+    return 0;
+}
+
+static void message_bind(sqlite3_stmt *statement, const struct message *message)
+{
+    sqlite3_bind_int64(statement, 5, message->received_wall_ms);
+    sqlite3_bind_int64(statement, 6, (int64_t)message->body.length);
+    sqlite3_bind_int(statement, 7, message->batch);
+    statement_bind_text(statement, 8, message->peer);
+    statement_bind_text(statement, 9, message->listener);
+    statement_bind_span(statement, 10, message->control_id);
+    statement_bind_span(statement, 11, message->message_type);
+    statement_bind_span(statement, 12, span_of(message->digest, sizeof message->digest));
+}
+
+int message_insert(struct sqlite_spool *spool, int64_t id, const struct sqlite_lane *lane,
+                   const struct message *message, int64_t connection)
+{
+    uint8_t spans[SPANS_BYTES];
+    sqlite3_stmt *statement = statement_get(spool, STATEMENT_MESSAGE_INSERT);
+
+    spans_write(message, spans);
+    const struct seal_place place = {'b',         id,         message->peer,
+                                     lane->route, lane->name, span_of(spans, sizeof spans)};
+    int result = keys_seal(spool, &place, message->body);
+    if (result == 0 && statement == NULL)
+        result = database_error(spool);
+    if (result < 0)
+        return result;
+    sqlite3_bind_int64(statement, 1, id);
+    sqlite3_bind_int64(statement, 2, lane->id);
+    sqlite3_bind_int64(statement, 3, keys_current(spool)->id);
+    sqlite3_bind_int64(statement, 4, connection);
+    message_bind(statement, message);
+    statement_bind_span(statement, 13, span_of(spans, sizeof spans));
+    statement_bind_span(statement, 14, buffer_span(&spool->scratch));
+    return statement_run(spool, statement);
+}
+
+int sqlite_put(struct spool_backend *backend, const struct message *message, const char *route,
+               const char *lane_name, bool leased, int64_t now_ms, uint64_t *ret_id)
+{
+    struct sqlite_spool *spool = sqlite_of(backend);
+    struct sqlite_lane *lane = NULL;
+
+    (void)now_ms;
+    int result = sqlite_room(backend, (int64_t)message->body.length, 1);
+    if (result < 0)
+        return result;
+    int64_t id = row_next_id(spool);
+    result = lanes_get(spool, lane_name, route, &lane);
+    if (result == 0)
+        result = message_insert(spool, id, lane, message, (int64_t)message->connection);
+    if (result == 0)
+        result = queue_insert(spool, lane, id);
+    if (result == 0 && leased)
+        result = leases_transaction_add(&spool->leases, (uint64_t)id);
+    if (result < 0) {
+        spool->failed = true;
+        return result;
+    }
+    lanes_count(spool, lane, SPOOL_QUEUED, (int64_t)message->body.length, 0, 1);
+    *ret_id = (uint64_t)id;
+    return 0;
+}
+
+/* ---- lease ---- */
+
+/* What can't be read any more waits for an operator, and the lane goes on. */
+static int row_is_damaged(struct sqlite_spool *spool, const struct row_view *view, int64_t now_ms)
+{
+    const struct outcome outcome = {.id = view->id,
+                                    .state = SPOOL_DEAD,
+                                    .attempts = view->attempts,
+                                    .counted = view->counted,
+                                    .settled_ms = now_ms,
+                                    .kind = VERDICT_REFUSED,
+                                    .reason = "the stored message cannot be read: damaged"};
+
+    int result = queue_delete(spool, view->lane, view->id);
+    if (result == 0)
+        result = outcome_put(spool, &outcome, 0, 0, span_of(NULL, 0));
+    if (result < 0)
+        return result;
+    if (view->answer_epoch != 0)
+        keys_forget(spool, view->answer_epoch);
+    lanes_count(spool, view->lane, SPOOL_QUEUED, view->bytes, view->answer_bytes, -1);
+    lanes_count(spool, view->lane, SPOOL_DEAD, view->bytes, 0, 1);
+    return 0;
+}
+
+/* 1: handed over; 0: damaged. */
+static int lease_row(struct sqlite_spool *spool, const struct row_view *view, int64_t now_ms,
+                     spool_lease_each *each, void *context)
+{
+    struct message *message = NULL;
+    struct spool_row row;
+
+    int result = row_message(spool, view, &message);
+    if (result == -EBADMSG)
+        return row_is_damaged(spool, view, now_ms);
+    if (result == 0)
+        result = row_copy(spool, view, &row);
+    if (result < 0) {
+        message_release(&message);
+        return result;
+    }
+    result = leases_add(&spool->leases, (uint64_t)view->id);
+    if (result < 0) {
+        message_release(&message);
+        spool_row_clear(&row);
+        return result;
+    }
+    row.leased = true;
+    each(context, &row, message);
+    return 1;
+}
+
+/* The lane's next queued id that nobody holds, of [from, below); 0: none. */
+static int next_free(struct sqlite_spool *spool, const struct sqlite_lane *lane, int64_t from,
+                     int64_t below, int64_t *ret_id)
+{
+    sqlite3_stmt *statement = statement_get(spool, STATEMENT_QUEUE_LANE);
+    int result;
+
+    if (statement == NULL)
+        return database_error(spool);
+    sqlite3_bind_int64(statement, 1, lane->id);
+    sqlite3_bind_int64(statement, 2, from);
+    sqlite3_bind_int64(statement, 3, below);
+    *ret_id = 0;
+    while ((result = statement_step(spool, statement)) == 1) {
+        int64_t id = sqlite3_column_int64(statement, 0);
+        if (leases_has(&spool->leases, (uint64_t)id))
+            continue;
+        *ret_id = id;
+        break;
+    }
+    sqlite3_reset(statement);
+    return result < 0 ? result : 0;
+}
+
+int sqlite_lease(struct spool_backend *backend, const char *lane_name, uint64_t below_id,
+                 unsigned limit, int64_t limit_bytes, int64_t now_ms, spool_lease_each *each,
+                 void *context)
+{
+    struct sqlite_spool *spool = sqlite_of(backend);
+    struct sqlite_lane *lane = lanes_find(spool, lane_name);
+    int64_t below = below_id > INT64_MAX ? INT64_MAX : (int64_t)below_id, bytes = 0, id = 0;
+    struct row_view view;
+    int count = 0, result = 0;
+
+    if (lane == NULL || lane->now.stopped_by != 0)
+        return 0;
+    while ((unsigned)count < limit) {
+        result = next_free(spool, lane, lane->first_free, below, &id);
+        if (result < 0 || id == 0)
+            break;
+        result = row_get(spool, id, &view);
+        if (result < 0)
+            break;
+        bytes += view.bytes;
+        if (count > 0 && bytes > limit_bytes)
+            break;
+        lane->first_free = id + 1; /* before each() may release the row again */
+        result = lease_row(spool, &view, now_ms, each, context);
+        if (result < 0) {
+            lane->first_free = id;
+            break;
+        }
+        count += result;
+    }
+    if (spool->statements[STATEMENT_MESSAGE_ROW] != NULL)
+        sqlite3_reset(spool->statements[STATEMENT_MESSAGE_ROW]);
+    return result < 0 && count == 0 ? result : count;
+}
+
+void sqlite_release(struct spool_backend *backend, uint64_t id)
+{
+    struct sqlite_spool *spool = sqlite_of(backend);
+    bool failed = spool->failed;
+    struct row_view view;
+
+    if (!leases_has(&spool->leases, id))
+        return;
+    leases_remove(&spool->leases, id);
+    if (row_get(spool, (int64_t)id, &view) == 0 && view.id < view.lane->first_free)
+        view.lane->first_free = view.id;
+    else if (spool->failed) /* which lane it is can't be read: look at all from the start */
+        LIST_FOREACH_SAFE(node, next, &spool->lanes)
+            LIST_ENTRY(node, struct sqlite_lane, node)->first_free = 0;
+    spool->failed = failed;
+    if (spool->statements[STATEMENT_MESSAGE_ROW] != NULL)
+        sqlite3_reset(spool->statements[STATEMENT_MESSAGE_ROW]);
+}
+
+/* ---- settle ---- */
+
+/* Only what settling needs: no strings. */
+static int settled_get(struct sqlite_spool *spool, int64_t id, struct row_view *ret_view)
+{
+    sqlite3_stmt *s = statement_get(spool, STATEMENT_MESSAGE_SETTLED);
+
+    if (s != NULL)
+        sqlite3_bind_int64(s, 1, id);
+    int result = statement_step(spool, s);
+    if (result <= 0)
+        return result == 0 ? -ENOENT : result;
+    *ret_view = (struct row_view){
+        .id = sqlite3_column_int64(s, 0),
+        .lane = lanes_by_id(spool, sqlite3_column_int64(s, 1)),
+        .bytes = sqlite3_column_int64(s, 2),
+        .epoch = sqlite3_column_int64(s, 3),
+        .has_outcome = sqlite3_column_type(s, 4) != SQLITE_NULL,
+        .state = (enum spool_state)sqlite3_column_int(s, 5),
+        .attempts = sqlite3_column_int64(s, 6),
+        .counted = sqlite3_column_int64(s, 7),
+        .answer_epoch = sqlite3_column_int64(s, 8),
+        .answer_bytes = sqlite3_column_int64(s, 9),
+    };
+    sqlite3_reset(s);
+    if (ret_view->lane == NULL) {
+        spool->failed = true;
+        return -EIO;
+    }
+    return 0;
+}
+
+/* The answer is sealed for the row's place, which needs the peer's name. */
+static int seal_answer(struct sqlite_spool *spool, int64_t id, const struct answer_bytes *answer)
+{
+    struct row_view view;
+
+    int result = row_get(spool, id, &view);
+    if (result < 0)
+        return result;
+    const struct seal_place place = row_place(&view, 'a');
+    result = keys_seal(spool, &place, span_of(answer->data, answer->length));
+    sqlite3_reset(spool->statements[STATEMENT_MESSAGE_ROW]);
+    return result;
+}
+
+static int settle_write(struct sqlite_spool *spool, const struct row_view *view,
+                        const struct outcome *outcome, const struct answer_bytes *answer)
+{
+    int64_t answer_bytes = answer == NULL ? 0 : (int64_t)answer->length;
+    int result = 0;
+
+    if (answer != NULL)
+        result = seal_answer(spool, view->id, answer);
+    if (result == 0)
+        result = outcome_put(spool, outcome, answer == NULL ? 0 : keys_current(spool)->id,
+                             answer_bytes, buffer_span(&spool->scratch));
+    if (result == 0 && outcome->state != SPOOL_QUEUED)
+        result = queue_delete(spool, view->lane, view->id);
+    if (result < 0)
+        return result;
+    if (view->answer_epoch != 0)
+        keys_forget(spool, view->answer_epoch);
+    lanes_count(spool, view->lane, view->state, view->bytes, view->answer_bytes, -1);
+    lanes_count(spool, view->lane, outcome->state, view->bytes, answer_bytes, 1);
+    return 0;
+}
+
+static int settle_row(struct sqlite_spool *spool, const struct row_view *view,
+                      const struct verdict *verdict, int64_t due_ms, bool stop_lane, int64_t now_ms)
+{
+    bool accepted = verdict->kind == VERDICT_ACCEPTED, refused = verdict->kind == VERDICT_REFUSED;
+    bool final = accepted || refused;
+
+    if (accepted && spool->settings.retain_ms <= 0)
+        return row_remove(spool, view);
+    const struct outcome outcome = {
+        .id = view->id,
+        .state = accepted  ? SPOOL_KEPT
+                 : refused ? SPOOL_DEAD
+                           : SPOOL_QUEUED,
+        .attempts = view->attempts + 1,
+        .counted = view->counted + (verdict->about_message ? 1 : 0),
+        .due_ms = final ? 0 : due_ms,
+        .settled_ms = final ? now_ms : 0,
+        .kind = (int)verdict->kind,
+        .status = verdict->status,
+        .reason = verdict->reason,
+    };
+    int result = settle_write(spool, view, &outcome, verdict->answer);
+    if (result == 0 && refused && stop_lane)
+        view->lane->now.stopped_by = view->id; /* settle_write() has touched it */
+    return result;
+}
+
+int sqlite_settle(struct spool_backend *backend, uint64_t id, const struct verdict *verdict,
+                  int64_t due_ms, bool keep_lease, bool stop_lane, int64_t now_ms)
+{
+    struct sqlite_spool *spool = sqlite_of(backend);
+    bool final = verdict->kind == VERDICT_ACCEPTED || verdict->kind == VERDICT_REFUSED;
+    struct row_view view;
+
+    int result = settled_get(spool, (int64_t)id, &view);
+    if (result < 0)
+        return result;
+    if (!leases_has(&spool->leases, id))
+        return -ESTALE;
+    result = settle_row(spool, &view, verdict, due_ms, stop_lane, now_ms);
+    if (result == 0 && (final || !keep_lease)) {
+        result = leases_transaction_remove(&spool->leases, id);
+        if (!final && view.id < view.lane->first_free)
+            view.lane->first_free = view.id;
+    }
+    if (result < 0)
+        spool->failed = true;
+    return result;
+}
