@@ -122,6 +122,26 @@ static void one_lane_probes_and_its_success_lets_all_go(void **state)
     expect(world, "accepted 3, send 1, send 2");
 }
 
+/* After a real outage nobody sits out a back-off of its own. */
+static void those_that_failed_are_woken_by_the_recovery(void **state)
+{
+    struct world *world = *state;
+
+    enter(world, "a", 1);
+    enter(world, "b", 2);
+    verdict(world, 1, &unauthorized);
+    enter(world, "c", 3);
+    advance(world, 100);
+    verdict(world, 3, &unauthorized);
+    expect(world, "send 1, send 2, keep 1, send 3, keep 3");
+    advance(world, 400);
+    verdict(world, 2, &unauthorized); /* sleeps until 60500 */
+    advance(world, 59600);
+    expect(world, "keep 2, send 1");
+    verdict(world, 1, &accepted);
+    expect(world, "accepted 1, send 3, send 2");
+}
+
 static void probes_take_turns_over_routes(void **state)
 {
     struct world *world = *state;
@@ -559,6 +579,7 @@ int main(void)
         WORLD_TEST(the_progress_of_a_split_batch_is_kept),
         WORLD_TEST(one_lost_connection_makes_no_noise),
         WORLD_TEST(one_lane_probes_and_its_success_lets_all_go),
+        WORLD_TEST(those_that_failed_are_woken_by_the_recovery),
         WORLD_TEST(probes_take_turns_over_routes),
         WORLD_TEST(another_store_is_not_concerned),
         WORLD_TEST(an_hour_without_connections),
