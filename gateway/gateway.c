@@ -399,6 +399,63 @@ static void open_routes(struct gateway *gateway)
     }
 }
 
+/* ---- lanes that a dead letter stopped before this start ---- */
+
+struct stopped_lanes {
+    struct gateway *gateway;
+    struct stopped_lane {
+        char *route, *lane;
+    } * items;
+    size_t count;
+};
+
+static void note_stopped(void *context, const char *route, const char *lane,
+                         const struct spool_lane_statistics *statistics)
+{
+    struct stopped_lanes *stopped = context;
+    struct stopped_lane *grown;
+
+    if (!statistics->stopped) {
+        return;
+    }
+    grown = realloc(stopped->items, (stopped->count + 1) * sizeof(*grown));
+    if (grown == NULL) {
+        return; /* only a metric goes without: the spool itself holds the lane */
+    }
+    stopped->items = grown;
+    grown[stopped->count] = (struct stopped_lane){strdup(route), strdup(lane)};
+    stopped->count++;
+}
+
+static void find_stopped(struct spool *spool, struct spool_backend *backend, void *context)
+{
+    (void)spool;
+    (void)!spool_backend_lanes(backend, note_stopped, context);
+}
+
+static void tell_router(void *context)
+{
+    struct stopped_lanes *stopped = context;
+
+    for (size_t i = 0; i < stopped->count; i++) {
+        struct stopped_lane *each = &stopped->items[i];
+        if (each->route != NULL && each->lane != NULL) {
+            router_on_lane_stopped(stopped->gateway->router, each->route, each->lane);
+        }
+        free(each->route);
+        free(each->lane);
+    }
+    free(stopped->items);
+}
+
+static void tell_router_of_stopped_lanes(struct gateway *gateway)
+{
+    struct stopped_lanes stopped = {.gateway = gateway};
+
+    gateway_call_spool(gateway, find_stopped, &stopped);
+    gateway_call(gateway->delivery, tell_router, &stopped);
+}
+
 static void warn_of_orphans(struct gateway *gateway)
 {
     struct problems problems;
@@ -429,6 +486,7 @@ static int start_threads(struct gateway *gateway)
         warn_of_orphans(gateway);
         gateway_load_sequences(gateway, gateway->shared->config);
         open_routes(gateway);
+        tell_router_of_stopped_lanes(gateway);
         error = admin_start(gateway->admin);
     }
     if (error == 0) {
