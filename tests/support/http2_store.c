@@ -115,23 +115,49 @@ static bool http2_store_spawn(struct http2_store *store, const char *const *argu
     return false;
 }
 
-bool http2_store_start(struct http2_store *store, const char *test_data, const char *const *options)
+static bool http2_store_start_script(struct http2_store *store, const char *const *command,
+                                     const char *directory, const char *const *options)
 {
-    const char *arguments[HTTP2_STORE_ARGUMENTS] = {"node", NULL, "--directory", store->requests,
-                                                    "--certificate"};
-    char script[HTTP2_STORE_TEXT_BYTES];
-    size_t count = 5;
+    const char *arguments[HTTP2_STORE_ARGUMENTS] = {NULL};
+    size_t count = 0;
 
-    if (!http2_store_run((const char *[]){"sh", "-c", "command -v node >/dev/null", NULL}))
-        return false;
-    snprintf(script, sizeof(script), "%s/../support/http2_store.mjs", test_data);
-    arguments[1] = script;
+    while (command[count] != NULL) {
+        arguments[count] = command[count];
+        count++;
+    }
+    arguments[count++] = "--directory";
+    arguments[count++] = directory;
+    arguments[count++] = "--certificate";
     arguments[count++] = http2_store_file(store, "server.pem");
     arguments[count++] = "--key";
     arguments[count++] = http2_store_file(store, "server.key");
     for (; *options != NULL && count < HTTP2_STORE_ARGUMENTS - 1; options++)
         arguments[count++] = **options == '@' ? http2_store_file(store, *options + 1) : *options;
     return http2_store_spawn(store, arguments);
+}
+
+bool http2_store_start(struct http2_store *store, const char *test_data, const char *const *options)
+{
+    char script[HTTP2_STORE_TEXT_BYTES];
+
+    if (!http2_store_run((const char *[]){"sh", "-c", "command -v node >/dev/null", NULL}))
+        return false;
+    snprintf(script, sizeof(script), "%s/../support/http2_store.mjs", test_data);
+    return http2_store_start_script(store, (const char *[]){"node", script, NULL}, store->requests,
+                                    options);
+}
+
+bool http2_store_start_nginx(struct http2_store *store, const char *test_data,
+                             const char *const *options)
+{
+    static const char search[] = "command -v nginx >/dev/null || test -x /usr/sbin/nginx";
+    char script[HTTP2_STORE_TEXT_BYTES];
+
+    if (!http2_store_run((const char *[]){"sh", "-c", search, NULL}))
+        return false;
+    snprintf(script, sizeof(script), "%s/../support/nginx_store", test_data);
+    return http2_store_start_script(store, (const char *[]){script, NULL}, store->directory,
+                                    options);
 }
 
 void http2_store_end(struct http2_store *store)

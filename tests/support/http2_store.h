@@ -25,6 +25,10 @@ bool http2_store_make_pki(struct http2_store *store, const char *test_data);
  * PKI. False when node is missing (the caller skips, and says so) or the server doesn't start. */
 bool http2_store_start(struct http2_store *store, const char *test_data,
                        const char *const *options);
+/* nginx instead, by tests/support/nginx_store: a real server that answers everything with 204 and
+ * keeps no record but, with "--bodies", the bodies. False when it is missing. */
+bool http2_store_start_nginx(struct http2_store *store, const char *test_data,
+                             const char *const *options);
 /* The server alone; the directory stays. */
 void http2_store_end(struct http2_store *store);
 void http2_store_stop(struct http2_store *store);

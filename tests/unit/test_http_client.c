@@ -553,6 +553,15 @@ static void goaway_costs_nothing(void **state)
     http_origin_free(&origin);
 }
 
+static void a_refused_stream_is_sent_again(void **state)
+{
+    unsigned before = http2_store_requests(&server);
+
+    (void)state;
+    assert_int_equal(ask("refuse", "refuse,200").result.status, 200);
+    assert_int_equal(http2_store_requests(&server), before + 2);
+}
+
 static void answers_before_the_body_was_read(void **state)
 {
     struct http_origin_settings settings = plain_settings();
@@ -760,6 +769,7 @@ int main(void)
         cmocka_unit_test(answers_have_a_limit),
         cmocka_unit_test(broken_answers_are_transport_errors),
         cmocka_unit_test(goaway_costs_nothing),
+        cmocka_unit_test(a_refused_stream_is_sent_again),
         cmocka_unit_test(answers_before_the_body_was_read),
         cmocka_unit_test(a_hanging_server_runs_into_the_time_out),
         cmocka_unit_test(one_slow_answer_among_others_retires_nothing),
