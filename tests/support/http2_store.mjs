@@ -201,6 +201,8 @@ function onRequest(request, response) {
     request.on('data', (piece) => pieces.push(piece));
     request.on('end', () => {
         request.received = Buffer.concat(pieces);
+        // A body that was cut off by the sender's end is no request.
+        if (request.received.length < Number(request.headers['content-length'] ?? 0)) return;
         record(request);
         run(step, request, response);
     });
