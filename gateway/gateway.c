@@ -133,7 +133,7 @@ static int make_ingress(struct gateway *gateway, char ret_error[512])
 
 static int make_admin(struct gateway *gateway, char ret_error[512])
 {
-    const struct config *config = gateway->shared->config;
+    const struct config *config = gateway->started->config;
     struct admin_gateway functions = {
         .context = gateway,
         .metrics = gateway->metrics,
@@ -142,6 +142,7 @@ static int make_admin(struct gateway *gateway, char ret_error[512])
         .version = MLLPGW_VERSION,
         .ready = gateway_ready,
         .reload = gateway_reload,
+        .has_route = gateway_has_route,
         .drain = gateway_drain,
         .status = gateway_status,
         .connections = gateway_connections,
@@ -282,6 +283,7 @@ struct gateway *gateway_new(const struct gateway_options *options)
     gateway->lock_fd = -1;
     gateway->started_wall_ms = clock_wall_ms(clock_system());
     gateway->shared = shared_config_new(config);
+    gateway->started = gateway->shared == NULL ? NULL : shared_config_reference(gateway->shared);
     if (gateway->shared == NULL || tls_global_init() != 0 || http_global_init() != 0 ||
         make_basics(gateway) != 0) {
         fprintf(stderr, "mllp-gateway: %s\n", error);
@@ -361,6 +363,7 @@ void gateway_free(struct gateway **pointer)
     loop_free(&gateway->main_loop);
     snapshot_release(&gateway->snapshot);
     shared_config_release(&gateway->routed);
+    shared_config_release(&gateway->started);
     shared_config_release(&gateway->shared);
     sequences_free(&gateway->sequences);
     limits_free(&gateway->limits);

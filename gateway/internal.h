@@ -44,7 +44,9 @@ struct gateway {
     struct shared_config *shared;
     struct snapshot *snapshot;
     struct shared_config *routed; /* the one that the router points into */
-    struct timer decide_again;    /* admin loop, hourly */
+    struct shared_config
+        *started;              /* the first one: what needs a restart to change points into it */
+    struct timer decide_again; /* admin loop, hourly */
     /* main loop: */
     uv_signal_t sigterm, sigint, sighup;
     struct timer drain_deadline, watchdog;
@@ -74,6 +76,7 @@ void gateway_load_sequences(struct gateway *gateway, const struct config *config
 
 /* ---- status.c: the admin thread ---- */
 bool gateway_ready(void *gateway, char *ret_why, size_t size);
+bool gateway_has_route(void *gateway, const char *route);
 void gateway_status(void *gateway, struct admin_reply *reply);
 void gateway_connections(void *gateway, struct admin_reply *reply);
 

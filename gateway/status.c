@@ -34,6 +34,13 @@ bool gateway_ready(void *context, char *ret_why, size_t size)
     return true;
 }
 
+bool gateway_has_route(void *context, const char *route)
+{
+    const struct gateway *gateway = context;
+
+    return config_find_route(gateway->shared->config, route) != NULL;
+}
+
 /* ---- status ---- */
 
 static json_t *listener_status(struct gateway *gateway, const struct snapshot_listener *listener)

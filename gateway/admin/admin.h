@@ -39,6 +39,8 @@ struct admin_gateway {
     bool (*ready)(void *context, char *ret_why, size_t size);
     /* Validates and swaps, or keeps the old; problems say why. Blocks only for files. */
     int (*reload)(void *context, struct problems *problems, size_t *ret_changed);
+    /* Whether the configuration in use has a route of this name. NULL: not asked. */
+    bool (*has_route)(void *context, const char *route);
     /* Starts the drain; the process ends when it is done. */
     void (*drain)(void *context);
     /* How numbers are shown to people hangs on their members' names: text_number_of() in base/text.h.

@@ -342,6 +342,13 @@ void control_queue_move(struct control_request *request)
         control_fail(request, "request", "from and to are wanted: two routes");
         return;
     }
+    /* Nobody would deliver them there, and no reload would be taken any more. */
+    if (request->gateway->has_route != NULL &&
+        !request->gateway->has_route(request->gateway->context, to)) {
+        control_audit(request, 0, "not-found");
+        control_fail(request, "not-found", "there is no route of the name to move to");
+        return;
+    }
     struct queue_work *work = queue_work_new(request, NULL, move_done);
     if (work != NULL)
         spool_move(request->gateway->spool, &work->call, from, to);
