@@ -132,10 +132,16 @@ int process_become(const struct process_user *user, char ret_error[512])
 
 /* ---- state directory ---- */
 
+/* Others may pass through: members of control_group must get to the socket inside. They see no names,
+ * and every file has its own mode. */
 static int make_one(const char *directory, const struct process_user *user)
 {
-    if (mkdir(directory, 0750) != 0) {
-        return errno == EEXIST ? 0 : -errno;
+    mode_t before = umask(0);
+    int error = mkdir(directory, 0751) == 0 ? 0 : -errno;
+
+    umask(before);
+    if (error != 0) {
+        return error == -EEXIST ? 0 : error;
     }
     return user->name != NULL && chown(directory, user->uid, user->gid) != 0 ? -errno : 0;
 }

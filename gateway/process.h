@@ -27,7 +27,7 @@ __attribute__((warn_unused_result)) int process_find_user(const char *user, cons
 __attribute__((warn_unused_result)) int process_become(const struct process_user *user,
                                                        char ret_error[512]);
 
-/* Makes the directory and the parents that are missing (0750, the user's). */
+/* Makes the directory and the parents that are missing (0751, the user's). */
 __attribute__((warn_unused_result)) int process_make_directory(const char *directory,
                                                                const struct process_user *user);
 
