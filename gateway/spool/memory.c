@@ -726,6 +726,7 @@ static int memory_move_row(struct memory *memory, const struct memory_row *befor
     free(row->row.route);
     row->row.lane = lane;
     row->row.route = route;
+    row->row.due_ms = 0; /* the other route's store has asked for no patience */
     int result = memory_set(memory, id, row); /* before is freed by commit only */
     if (result < 0 || memory->lanes[old_lane].stopped_by != id)
         return result;

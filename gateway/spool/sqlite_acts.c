@@ -189,9 +189,11 @@ static int row_reseal(struct sqlite_spool *spool, const struct row_view *view,
                       struct sqlite_lane *lane)
 {
     struct row_view after = *view;
-    const struct outcome outcome = outcome_of(view);
+    struct outcome outcome = outcome_of(view);
 
     after.lane = lane;
+    if (lane != view->lane)
+        outcome.due_ms = 0; /* the other route's store has asked for no patience */
     int result = message_reseal(spool, view, &after);
     if (result == 0 && view->has_outcome)
         result = outcome_reseal(spool, view, &after, &outcome);
