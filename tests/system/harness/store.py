@@ -44,7 +44,7 @@ class HttpStore:
     def requests(self, name=""):
         """(description, body) of each request to /NAME so far, in the order of their arrival."""
         found = []
-        for path in sorted(self.directory.glob("*.json")):
+        for path in sorted(self.directory.glob("*.json"), key=lambda p: int(p.stem)):
             about = json.loads(path.read_text())
             if not name or about["url"].startswith(f"/{name}?"):
                 found.append((about, path.with_suffix(".body").read_bytes()))
