@@ -4,7 +4,7 @@
 #include <psa/crypto.h>
 #include <stdlib.h>
 
-#define DIGEST_ALGORITHM PSA_ALG_HMAC(PSA_ALG_SHA_256)
+#define DIGEST_ALGORITHM PSA_ALG_TRUNCATED_MAC(PSA_ALG_HMAC(PSA_ALG_SHA_512), DIGEST_BYTES)
 
 struct digest_key {
     psa_key_id_t id;
