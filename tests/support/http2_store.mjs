@@ -30,6 +30,7 @@
 //   redirect              302 to /elsewhere
 //   token:SECONDS         an OAuth2 answer: "token-N", N counts
 //   token-error:WORD      400 with that OAuth2 error   json:TEXT      200 with that JSON (URL-encoded)
+//   hl7:TEXT              200 with that HL7 text (URL-encoded), "{id}" in it being the request's MSH-10
 //   bearer:TOKEN          AA when that is the token, else 401
 import fs from 'node:fs';
 import http from 'node:http';
@@ -154,6 +155,8 @@ function act(step, request, response, headers) {
         case 'huge': return sendHuge(request, response, 'text/plain', Number(argument), headers);
         case 'huge-hl7': return sendHuge(request, response, HL7, Number(argument), headers);
         case 'redirect': return send(response, 302, undefined, undefined, { location: '/elsewhere', ...headers });
+        case 'hl7':
+            return send(response, 200, HL7, decodeURIComponent(argument).replace('{id}', messageIds(body)[0] ?? ''), headers);
         case 'json': return send(response, 200, 'application/json', decodeURIComponent(argument), headers);
         case 'token': case 'token-error': case 'bearer':
             return answerToken(request, response, word, argument, headers);
