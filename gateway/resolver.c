@@ -19,7 +19,7 @@ struct known_name {
 /* One round of look-ups, handed to the offload thread with its own copies. */
 struct round {
     struct offload_job job;
-    struct resolver *resolver;
+    struct resolver *resolver; /* NULL: it has gone meanwhile */
     size_t count;
     struct round_name {
         char *name;
@@ -39,7 +39,8 @@ struct resolver {
     struct admission_name *view;
     int64_t refresh_ms, keep_ms;
     struct timer timer;
-    bool under_way, again;
+    struct round *under_way;
+    bool again;
 };
 
 /* ---- on the offload thread ---- */
@@ -171,11 +172,15 @@ static void round_done(struct offload_job *job)
     struct resolver *resolver = round->resolver;
     bool changed = false;
 
+    if (resolver == NULL) {
+        round_free(round);
+        return;
+    }
     for (size_t i = 0; i < round->count; i++) {
         changed = take_result(resolver, &round->names[i]) || changed;
     }
     round_free(round);
-    resolver->under_way = false;
+    resolver->under_way = NULL;
     if (changed) {
         resolver->changed(resolver->context);
     }
@@ -191,7 +196,7 @@ static void start_round(struct resolver *resolver)
 {
     struct round *round;
 
-    if (resolver->under_way) {
+    if (resolver->under_way != NULL) {
         resolver->again = true;
         return;
     }
@@ -217,7 +222,7 @@ static void start_round(struct resolver *resolver)
         }
     }
     round->count = resolver->count;
-    resolver->under_way = true;
+    resolver->under_way = round;
     offload_submit(resolver->offload, &round->job);
 }
 
@@ -330,6 +335,9 @@ void resolver_free(struct resolver **pointer)
         return;
     }
     timers_stop(loop_timers(resolver->loop), &resolver->timer);
+    if (resolver->under_way != NULL) {
+        resolver->under_way->resolver = NULL; /* its done runs on this thread, or after it */
+    }
     free_names(resolver->names, resolver->count);
     free(resolver->view);
     free(resolver);

@@ -83,6 +83,13 @@ void offload_free(struct offload **offload)
     pthread_cond_signal(&old->changed);
     pthread_mutex_unlock(&old->mutex);
     pthread_join(old->thread, NULL);
+    while (old->first != NULL) {
+        struct offload_job *job = old->first;
+
+        old->first = job->mail.next == NULL ? NULL : offload_job_of(job->mail.next);
+        job->dropped = true;
+        job->done(job);
+    }
     pthread_cond_destroy(&old->changed);
     pthread_mutex_destroy(&old->mutex);
     free(old);

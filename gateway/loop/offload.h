@@ -9,6 +9,8 @@
 
 #include "loop/mailbox.h"
 
+#include <stdbool.h>
+
 struct offload;
 
 struct offload_job {
@@ -16,10 +18,12 @@ struct offload_job {
     struct mailbox *reply_to;
     void (*work)(struct offload_job *job);
     void (*done)(struct offload_job *job);
+    bool dropped; /* work never ran: the offload thread has ended */
 };
 
 struct offload *offload_new(void);
-/* Waits for the job in hand; jobs that have not begun are dropped without done. */
+/* Waits for the job in hand. Jobs that have not begun get done with dropped set, on this thread:
+ * whoever submitted them has let go by then, and done only frees. */
 void offload_free(struct offload **offload);
 void offload_submit(struct offload *offload, struct offload_job *job);
 
