@@ -360,6 +360,9 @@ void gateway_free(struct gateway **pointer)
         mailbox_drain(loop_mailbox(gateway->delivery));
     }
     loop_free(&gateway->delivery);
+    if (gateway->main_loop != NULL) {
+        mailbox_drain(loop_mailbox(gateway->main_loop)); /* drained when nobody waited any more */
+    }
     loop_free(&gateway->main_loop);
     snapshot_release(&gateway->snapshot);
     shared_config_release(&gateway->routed);
