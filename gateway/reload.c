@@ -1,4 +1,5 @@
 /* Reload: validate everything, then swap, or keep the old and say why. On the admin thread. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "internal.h"
 
@@ -305,13 +306,23 @@ static void log_problems(const struct problems *problems)
     }
 }
 
+/* systemd's Type=notify-reload tells by the time which reload this is the answer to. */
+static void notify_reloading(void)
+{
+    char state[64];
+
+    snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld",
+             (long long)(clock_monotonic_ns() / 1000));
+    process_notify(state);
+}
+
 int gateway_reload(void *context, struct problems *problems, size_t *ret_changed)
 {
     struct gateway *gateway = context;
     const char *result;
     int error;
 
-    process_notify("RELOADING=1");
+    notify_reloading();
     error = validate_and_swap(gateway, problems, ret_changed);
     result = error == 0 ? "done" : "refused";
     log_problems(problems);
