@@ -231,6 +231,9 @@ static void check_directory(const struct subject *subject, const char *key, cons
     char parent[NAME_BYTES];
     struct stat status;
     if (stat(path, &status) < 0 && errno == ENOENT) {
+        if (geteuid() == 0) {
+            return; /* made before privileges are dropped, and given to the user */
+        }
         existing_parent(path, parent, sizeof parent);
         (void)check_writable(subject, key, parent, runner, &status);
         return;
@@ -242,7 +245,7 @@ static void check_directory(const struct subject *subject, const char *key, cons
     if (status.st_mode & S_IWOTH) {
         complain(subject, PROBLEM_ERROR, key, WHOLE, "%s can be changed by anybody: chmod 0700 %s",
                  path, path);
-    } else if (status.st_mode & S_IRWXO) {
+    } else if (status.st_mode & S_IROTH) { /* passing through shows no names */
         complain(subject, PROBLEM_WARNING, key, WHOLE, "%s is open to others: chmod o= %s", path,
                  path);
     }
