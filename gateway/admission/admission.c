@@ -124,7 +124,8 @@ static int make_peer(struct peer_rules *rules, const struct config_peer *peer,
 static const struct peer_rules *find_peer(const struct admission_rules *rules, const char *name)
 {
     for (size_t i = 0; i < rules->peer_count; i++) {
-        if (strcmp(rules->peers[i].peer->name, name) == 0) {
+        const struct config_peer *peer = rules->peers[i].peer;
+        if (peer != NULL && strcmp(peer->name, name) == 0) {
             return &rules->peers[i];
         }
     }

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ADDRESS_BUCKETS 1024 /* a power of two */
+#define SECOND (INT64_C(1000) * 1024) /* in 1/1024 ms */
+#define ADDRESS_BUCKETS 1024          /* a power of two */
 
 /* A listener or a peer; never removed: the configuration bounds how many there are. */
 struct named_slot {
@@ -235,13 +236,13 @@ int64_t limits_message_wait_ms(struct limits *limits, const char *peer, int per_
     if (per_second <= 0 || (slot = find_named(limits, &limits->peers, peer)) == NULL) {
         return 0;
     }
-    cost = 1000 * 1024 / per_second;
+    cost = SECOND / per_second;
     full = atomic_load(&slot->rate_full_ms);
     do {
         int64_t start = full > now ? full : now;
         wanted = start + cost;
-        if (wanted - now > 1000 * 1024) { /* a second's worth is used up */
-            return (wanted - now - 1000 * 1024) / 1024 + 1;
+        if (wanted - now > SECOND) { /* a second's worth is used up */
+            return (wanted - now - SECOND) / 1024 + 1;
         }
     } while (!atomic_compare_exchange_weak(&slot->rate_full_ms, &full, wanted));
     return 0;

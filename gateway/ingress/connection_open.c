@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PENDING_MAXIMUM (1024 * 1024) /* one read's remainder, at most the scratch */
-#define OUT_MAXIMUM (8 * 1024 * 1024) /* an answer: the store's own at most, framed */
+#define PENDING_MAXIMUM ((size_t)1 << 20) /* one read's remainder, at most the scratch */
+#define OUT_MAXIMUM ((size_t)8 << 20)     /* an answer: the store's own at most, framed */
 
 /* ---- opening ---- */
 

@@ -4,8 +4,8 @@
 
 #include <errno.h>
 
-#define READ_BUDGET                                                                                \
-    (512 * 1024) /* bytes a connection may read in one go before others get a turn */
+/* Bytes that a connection may read in one go before others get a turn. */
+#define READ_BUDGET ((size_t)512 << 10)
 #define PAUSE_MS 20
 
 static void log_opened_plain(struct connection *connection)

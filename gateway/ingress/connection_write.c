@@ -5,8 +5,8 @@
 
 #define LINGER_MS 2000 /* how long the rest of a refused frame is read away */
 #define NOTICES_MAXIMUM 1000
-#define NOTICES_BYTES (64 * 1024) /* in one go; the rest when those are out */
-#define KEEP_BYTES 1024           /* an idle connection keeps no larger output buffer */
+#define NOTICES_BYTES ((size_t)64 << 10) /* in one go; the rest when those are out */
+#define KEEP_BYTES 1024                  /* an idle connection keeps no larger output buffer */
 
 /* ---- writing ---- */
 

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEADER_MAXIMUM (1024 * 1024) /* of the header segment, which an answer echoes parts of */
+#define HEADER_MAXIMUM                                                                             \
+    ((size_t)1 << 20) /* of the header segment, which an answer echoes parts of */
 
 /* ---- judging a frame ---- */
 

@@ -7,7 +7,8 @@
 
 /* ---- answers ---- */
 
-#define STORE_ANSWER_MAXIMUM (1024 * 1024) /* a larger one is not passed on: ours stands for it */
+#define STORE_ANSWER_MAXIMUM                                                                       \
+    ((size_t)1 << 20) /* a larger one is not passed on: ours stands for it */
 
 struct answering {
     const struct msh *header;

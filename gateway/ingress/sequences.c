@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,13 +49,11 @@ void sequences_free(struct sequences **pointer)
 
 char *sequences_key(const char *listener, const char *peer)
 {
-    size_t first = strlen(listener), second = strlen(peer);
-    char *key = malloc(first + second + 2);
+    size_t size = strlen(listener) + strlen(peer) + 2;
+    char *key = malloc(size);
 
     if (key != NULL) {
-        memcpy(key, listener, first);
-        key[first] = '/';
-        memcpy(key + first + 1, peer, second + 1);
+        snprintf(key, size, "%s/%s", listener, peer);
     }
     return key;
 }

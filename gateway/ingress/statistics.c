@@ -93,11 +93,10 @@ static void free_peer(struct peer_statistics *peer)
 
 void statistics_free(struct statistics *statistics)
 {
-    struct list_node *node;
-
-    while ((node = list_pop_front(&statistics->peers)) != NULL) {
+    LIST_FOREACH_SAFE(node, next, &statistics->peers) {
         free_peer(LIST_ENTRY(node, struct peer_statistics, node));
     }
+    list_init(&statistics->peers);
 }
 
 static void fill_in(struct metrics *metrics, struct peer_statistics *peer)

@@ -10,11 +10,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SCRATCH_BYTES (64 * 1024)
+#define SCRATCH_BYTES ((size_t)64 << 10)
 #define BUCKETS 4096         /* of the connection table; a power of two */
 #define ACCEPTS_IN_A_GO 16   /* then established connections get their turn */
 #define HANDSHAKES_IN_A_GO 1 /* a full handshake costs milliseconds of this thread */
-#define ANSWER_SCRATCH_MAXIMUM (8 * 1024 * 1024)
+#define ANSWER_SCRATCH_MAXIMUM ((size_t)8 << 20)
 
 /* A connection and what the worker keeps beside it. */
 struct served {
