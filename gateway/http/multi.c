@@ -12,20 +12,32 @@ struct http_socket {
     struct http_connections *connections;
     struct loop_watch watch;
     curl_socket_t fd;
-    bool corked;
 };
 
 /* The timer stays in the heap for good, so that moving it can't fail. */
 #define HTTP_NEVER_MS (INT64_MAX / 2)
 
-static void http_socket_cork(struct http_socket *socket, bool corked)
+/* libcurl's sockets, also those that no request is on just now. */
+void http_connections_socket_made(struct http_connections *connections, curl_socket_t fd)
 {
-    int value = corked;
+    if (connections->made_count < HTTP_CORKED_MAXIMUM)
+        connections->made[connections->made_count++] = fd;
+}
 
-    if (socket->corked == corked)
-        return;
-    socket->corked = corked;
-    (void)setsockopt(socket->fd, IPPROTO_TCP, TCP_CORK, &value, sizeof(value));
+void http_connections_socket_closed(struct http_connections *connections, curl_socket_t fd)
+{
+    for (size_t i = 0; i < connections->made_count; i++) {
+        if (connections->made[i] == fd) {
+            connections->made[i] = connections->made[--connections->made_count];
+            return;
+        }
+    }
+}
+
+static void http_connections_cork(const struct http_connections *connections, int corked)
+{
+    for (size_t i = 0; i < connections->made_count; i++)
+        (void)setsockopt(connections->made[i], IPPROTO_TCP, TCP_CORK, &corked, sizeof(corked));
 }
 
 /* One call into libcurl. It writes each request with a send() of its own; corked, all requests of a
@@ -34,11 +46,9 @@ static void http_connections_act(struct http_connections *connections, curl_sock
 {
     int running;
 
-    LIST_FOREACH_SAFE(node, next, &connections->sockets)
-        http_socket_cork(LIST_ENTRY(node, struct http_socket, node), true);
+    http_connections_cork(connections, 1);
     (void)curl_multi_socket_action(connections->multi, fd, bits, &running);
-    LIST_FOREACH_SAFE(node, next, &connections->sockets)
-        http_socket_cork(LIST_ENTRY(node, struct http_socket, node), false);
+    http_connections_cork(connections, 0);
 }
 
 static void http_connections_dispatch(struct http_connections *connections)
@@ -110,7 +120,6 @@ static int http_set_timer(CURLM *multi, long timeout_ms, void *context)
 static void http_socket_free(struct http_socket *old)
 {
     loop_watch_stop(&old->watch);
-    http_socket_cork(old, false); /* libcurl keeps the connection, and may write to it */
     list_remove(&old->node);
     free(old);
 }

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* Debian's bundle; libcurl's own default besides would be a directory of the same roots. */
 #define HTTP_SYSTEM_CA_FILE "/etc/ssl/certs/ca-certificates.crt"
@@ -45,12 +46,20 @@ static int http_on_sending(void *context, char *remote, char *local, int remote_
 
 static int http_on_socket_made(void *context, curl_socket_t fd, curlsocktype purpose)
 {
+    const struct http_request *request = context;
     unsigned timeout_ms = HTTP_USER_TIMEOUT_MS;
 
-    (void)context;
     (void)purpose;
+    http_connections_socket_made(request->connections, fd);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
     return CURL_SOCKOPT_OK;
+}
+
+/* The connections, not the request: a socket outlives the request that it was made for. */
+static int http_on_socket_closed(void *context, curl_socket_t fd)
+{
+    http_connections_socket_closed(context, fd);
+    return close(fd);
 }
 
 static int http_apply_tls(struct http_request *request)
@@ -99,6 +108,8 @@ static int http_apply_callbacks(struct http_request *request)
     SET(CURLOPT_PREREQFUNCTION, http_on_sending);
     SET(CURLOPT_PREREQDATA, request);
     SET(CURLOPT_SOCKOPTFUNCTION, http_on_socket_made);
+    SET(CURLOPT_SOCKOPTDATA, request);
+    SET(CURLOPT_CLOSESOCKETFUNCTION, http_on_socket_closed);
     return 0;
 }
 

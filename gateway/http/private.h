@@ -22,13 +22,18 @@ struct http_client {
     struct list_node origins;
 };
 
+/* With so many connections at most (HTTP/2 needs one or two) requests are sent together. */
+#define HTTP_CORKED_MAXIMUM 8
+
 /* One multi handle. */
 struct http_connections {
     struct list_node node; /* in http_origin.connections */
     struct http_origin *origin;
     CURLM *multi;
     struct timer timer;
-    struct list_node sockets;
+    struct list_node sockets;                /* that libcurl waits for now */
+    curl_socket_t made[HTTP_CORKED_MAXIMUM]; /* that are open, up to so many */
+    size_t made_count;
     struct list_node requests;
     int64_t last_answer_ms; /* monotonic: when something last came back whole */
 };
@@ -71,6 +76,9 @@ struct http_connections *http_connections_new(struct http_origin *origin);
 void http_connections_free(struct http_connections **connections);
 /* Frees those that were retired and whose requests have ended. Not from inside a dispatch. */
 void http_connections_sweep(struct http_origin *origin);
+
+void http_connections_socket_made(struct http_connections *connections, curl_socket_t fd);
+void http_connections_socket_closed(struct http_connections *connections, curl_socket_t fd);
 
 /* request.c */
 void http_request_finish(struct http_request *request, CURLcode code);

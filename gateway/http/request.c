@@ -84,6 +84,7 @@ static int http_request_prepare(struct http_request *request,
         return -ENOMEM;
     SET(CURLOPT_HTTPHEADER, (struct curl_slist *)(void *)request->headers.data);
     SET(CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+    SET(CURLOPT_CLOSESOCKETDATA, request->connections);
     SET(CURLOPT_USERNAME, parameters->basic_username);
     SET(CURLOPT_PASSWORD, parameters->basic_password);
     buffer_clear(&request->answer);
@@ -168,12 +169,12 @@ http_request_start(struct http_client *client, const struct http_parameters *par
     request = http_request_take(origin);
     if (request == NULL)
         return NULL;
+    request->connections = origin->current;
     if (http_request_prepare(request, parameters) != 0 ||
         curl_multi_add_handle(origin->current->multi, request->easy) != CURLM_OK) {
         http_request_free(&request);
         return NULL;
     }
-    request->connections = origin->current;
     request->on_done = on_done;
     request->context = context;
     request->started_ms = loop_now_ms(client->loop);
