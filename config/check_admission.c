@@ -138,11 +138,17 @@ static void check_pair(const struct subject *subject, int element, const struct 
 static void check_listener(const struct subject *subject, const struct config_listener *listener)
 {
     const struct config_tls *tls = config_find_tls(subject->config, listener->tls);
+    const struct config_peer **peers;
     if (listener->tls && !tls) {
         return; /* reported already */
     }
+    /* Each name is looked up once: in the loop over all pairs it would cost minutes for a thousand. */
+    peers = memory_take(subject->config->memory, listener->peers.count * sizeof(*peers));
+    if (!peers) {
+        return; /* memory_failed() says so */
+    }
     for (size_t i = 0; i < listener->peers.count; i++) {
-        const struct config_peer *peer =
+        const struct config_peer *peer = peers[i] =
             config_find_peer(subject->config, listener->peers.items[i]);
         if (!peer) {
             continue;
@@ -153,10 +159,8 @@ static void check_listener(const struct subject *subject, const struct config_li
             check_without(subject, (int)i, tls, peer);
         }
         for (size_t j = 0; j < i; j++) {
-            const struct config_peer *other =
-                config_find_peer(subject->config, listener->peers.items[j]);
-            if (other && other != peer) {
-                check_pair(subject, (int)i, other, peer);
+            if (peers[j] && peers[j] != peer) {
+                check_pair(subject, (int)i, peers[j], peer);
             }
         }
     }

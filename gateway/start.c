@@ -122,9 +122,10 @@ static int start_threads(struct gateway *gateway)
     return error;
 }
 
+/* The admin thread may be reloading by now: shared is its to change, started stays. */
 static void say_started(const struct gateway *gateway)
 {
-    const struct config *config = gateway->shared->config;
+    const struct config *config = gateway->started->config;
 
     for (size_t i = 0; i < config->listener_count; i++) {
         const struct config_listener *listener = &config->listeners[i];
