@@ -43,11 +43,19 @@ static bool check_can_read(const char *file)
     return file == NULL || access(file, R_OK) == 0;
 }
 
-static void check_bundle(struct check_place *at, const struct bundle_files *files, int64_t now_s)
+static void check_bundle(struct check_place *at, const struct bundle_files *wanted, int64_t now_s)
 {
-    if (!check_can_read(files->certificate) || !check_can_read(files->key) ||
-        !check_can_read(files->ca) || !check_can_read(files->crl))
+    struct bundle_files readable = *wanted, *files = &readable;
+
+    if (!check_can_read(files->certificate) || !check_can_read(files->key))
         return;
+    /* A missing list hides nothing of what is wrong with the rest. */
+    if (!check_can_read(files->ca))
+        files->ca = NULL;
+    if (files->ca == NULL || !check_can_read(files->crl)) {
+        files->crl = NULL;
+        files->crl_required = false;
+    }
     struct bundle *bundle = bundle_load(files, now_s, check_report, at);
 
     if (bundle != NULL)
