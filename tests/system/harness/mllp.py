@@ -177,6 +177,13 @@ class Client:
             answers.append(Answer(content))
         return answers
 
+    def wait_end_raw(self, seconds=None):
+        """The same for a connection that may end with anything; returns its bytes."""
+        deadline = time.monotonic() + (seconds or self.timeout)
+        while self._fill(deadline):
+            pass
+        return self.buffer
+
     def answers_before(self, probe, probe_id, seconds=None):
         """Sends a probe message and returns the answers that come before its own: so "no answer" is no matter of time."""
         self.send(probe)
