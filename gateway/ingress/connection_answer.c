@@ -243,7 +243,7 @@ void connection_answer(struct connection *connection, struct spool_put *put)
     }
     give_answer(connection, &result);
     if (connection->state == CONNECTION_OPEN) {
-        connection_run(connection);
+        connection_run_answered(connection);
     }
 }
 

@@ -35,6 +35,8 @@ void connection_opening_timeout(struct connection *connection);
 void connection_note_bytes(struct connection *connection, struct span bytes);
 /* Reads and parses while the connection is open. */
 void connection_run(struct connection *connection);
+/* The same behind an answer: works on what was read already, but reads nothing. */
+void connection_run_answered(struct connection *connection);
 /* A frame's content is complete (taken over). */
 void connection_message(struct connection *connection, char *content, size_t length);
 /* The message's turn has come (messages_per_second). */

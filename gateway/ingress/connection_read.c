@@ -263,16 +263,9 @@ static bool step(struct connection *connection, size_t *budget)
     return read_once(connection, budget);
 }
 
-void connection_run(struct connection *connection)
+/* Nothing more to do now: until bytes, a deadline or an answer come. */
+static void rest(struct connection *connection)
 {
-    size_t budget = READ_BUDGET;
-
-    while (connection->state == CONNECTION_OPEN &&
-           (step(connection, &budget) || may_send_notices(connection))) {
-    }
-    if (connection->state == CONNECTION_CLOSED) {
-        return;
-    }
     if (connection->state == CONNECTION_OPEN && connection->world->draining &&
         !mllp_decoder_in_frame(&connection->decoder)) {
         connection_close(connection, REASON_DRAIN);
@@ -281,4 +274,30 @@ void connection_run(struct connection *connection)
     connection_account(connection);
     connection_update_watch(connection);
     connection_arm(connection);
+}
+
+void connection_run(struct connection *connection)
+{
+    size_t budget = READ_BUDGET;
+
+    while (connection->state == CONNECTION_OPEN &&
+           (step(connection, &budget) || may_send_notices(connection))) {
+    }
+    if (connection->state != CONNECTION_CLOSED) {
+        rest(connection);
+    }
+}
+
+/* Most senders wait for their answer before they send again: asking the socket right behind it would
+ * be in vain, and the loop tells when bytes are there. */
+void connection_run_answered(struct connection *connection)
+{
+    bool decrypted =
+        connection->stream.tls != NULL && tls_session_has_pending(connection->stream.tls);
+
+    if (connection->pending.length > 0 || decrypted || may_send_notices(connection)) {
+        connection_run(connection);
+    } else {
+        rest(connection);
+    }
 }
