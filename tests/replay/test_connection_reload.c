@@ -219,6 +219,23 @@ static void drained_in_a_frame_that_comes_to_nothing(void **state)
     replay_free(&replay);
 }
 
+/* The frame that has begun behind an abandoned one may end as well. */
+static void drained_with_an_abandoned_frame(void **state)
+{
+    struct replay *replay = replay_new(REPLAY_CONFIG("", ""));
+    unsigned lab = replay_connect(replay, "10.0.0.1");
+
+    (void)state;
+    replay_text(replay, lab, "\v" REPLAY_MSH("M1") "\r");
+    replay_drain(replay);
+    replay_text(replay, lab, REPLAY_MESSAGE("M2"));
+    replay_expect_ack(replay, lab, "AE", "M1");
+    replay_answer(replay, SPOOL_SAFE, REASON_NONE);
+    replay_expect_ack(replay, lab, "AA", "M2");
+    replay_expect_state(replay, lab, CONNECTION_LINGER);
+    replay_free(&replay);
+}
+
 /* The frame behind the last answer stays unanswered: its sender sends it again. */
 static void drained_with_more_to_come(void **state)
 {
@@ -479,6 +496,7 @@ int main(void)
         cmocka_unit_test(drained),
         cmocka_unit_test(drained_while_unavailable),
         cmocka_unit_test(drained_in_a_frame_that_comes_to_nothing),
+        cmocka_unit_test(drained_with_an_abandoned_frame),
         cmocka_unit_test(drained_with_more_to_come),
         cmocka_unit_test(behind_a_proxy),
         cmocka_unit_test(junk_behind_the_header),

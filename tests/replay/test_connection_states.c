@@ -365,6 +365,24 @@ static void late_answers_miss(void **state)
     replay_free(&replay);
 }
 
+/* Of an exchange that is over, while the next one is under way. */
+static void answers_of_another_exchange_miss(void **state)
+{
+    struct replay *replay = replay_new(REPLAY_CONFIG("", ""));
+    unsigned lab = replay_connect(replay, "10.0.0.1");
+
+    (void)state;
+    replay_text(replay, lab, REPLAY_MESSAGE("M1") REPLAY_MESSAGE("M2"));
+    replay_answer(replay, SPOOL_SAFE, REASON_NONE);
+    replay_expect_ack(replay, lab, "AA", "M1");
+    connection_answer(replay->clients[lab].connection, replay->puts[0]); /* again */
+    replay_expect_nothing(replay, lab);
+    replay_expect_state(replay, lab, CONNECTION_EXCHANGE);
+    replay_answer(replay, SPOOL_SAFE, REASON_NONE);
+    replay_expect_ack(replay, lab, "AA", "M2");
+    replay_free(&replay);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -386,6 +404,7 @@ int main(void)
         cmocka_unit_test(no_answer_in_time),
         cmocka_unit_test(delivered_has_a_backstop),
         cmocka_unit_test(late_answers_miss),
+        cmocka_unit_test(answers_of_another_exchange_miss),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
