@@ -125,6 +125,9 @@ int sqlite_replay(struct spool_backend *backend, uint64_t id, bool out_of_order,
                      : -EXDEV;
     }
     view_done(spool);
+    /* Without memory it may be half done. */
+    if (result == -ENOMEM)
+        spool->failed = true;
     return result;
 }
 

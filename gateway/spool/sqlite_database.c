@@ -171,6 +171,10 @@ int statement_step(struct sqlite_spool *spool, sqlite3_stmt *statement)
 {
     if (statement == NULL)
         return database_error(spool);
+    /* SQLite may have rolled back by itself (a full disk): what is written now would be committed
+     * at once, alone. */
+    if (spool->failed && !sqlite3_stmt_readonly(statement))
+        return -EIO;
     int code = sqlite3_step(statement);
     if (code == SQLITE_ROW)
         return 1;
