@@ -22,7 +22,10 @@ class Plan:
 
     def __init__(self, options):
         self.smoke = options.smoke
-        self.seconds = 0.2 if options.smoke else 1.5
+        self.connections = (8, 64) if self.smoke else CONNECTIONS
+        if self.smoke:
+            Bench.tries = 1
+        self.seconds = 0.1 if options.smoke else 1.5
         self.queued = 2000 if options.smoke else options.queued
         self.idle = 20 if options.smoke else 500
         self._made = {}
@@ -38,7 +41,7 @@ class Plan:
 
     @property
     def raw(self):
-        return self._once("raw", lambda: Raw(self.pki, 0.1 if self.smoke else 0.5))
+        return self._once("raw", lambda: Raw(self.pki, 0.05 if self.smoke else 0.5))
 
     @property
     def server(self):
@@ -95,14 +98,14 @@ class Plan:
     # --- rows ---
 
     def raw_rows(self):
-        rows = [Row("raw: append 600 B + fdatasync", f"groups of {g}", partial(self.fdatasync, g)) for g in (1, 8, 64)]
+        rows = [Row("raw: append 600 B + fdatasync", f"groups of {g}", partial(self.fdatasync, g)) for g in self.connections]
         for size, text in SIZES.items():
             rows += [Row("raw: SQLite put (digest, row, record)", f"{text}, groups of {g}", partial(self.put, g, size))
-                     for g in (1, 8, 64)]
+                     for g in self.connections]
         for tls, what in ((False, "raw: loopback ping-pong, the server's part"),
                           (True, "raw: TLS ping-pong, the server's part")):
             rows += [Row(what, f"{text}, {c} connections", partial(self.pingpong, c, size, tls))
-                     for size, text in SIZES.items() for c in CONNECTIONS]
+                     for size, text in SIZES.items() for c in self.connections]
         return rows
 
     @staticmethod
@@ -111,7 +114,7 @@ class Plan:
 
     def gateway_rows(self):
         rows = []
-        shapes = [(tls, size, c) for tls in (False, True) for size in SIZES for c in CONNECTIONS]
+        shapes = [(tls, size, c) for tls in (False, True) for size in SIZES for c in self.connections]
         for tls, size, c in shapes:
             targets = [Target("cpu", DELIVERED[size], f"CPU <= {DELIVERED[size]}", "{:.4f}")] if c == 64 else []
             rows.append(Row("gateway: delivered", f"{'mutual TLS' if tls else 'plain'}, {SIZES[size]}, {c} connections",

@@ -30,7 +30,7 @@ def idle_connections(pki, store, count):
         after = memory(pid)
         for connection in first + idle:
             connection.close()
-        return {"rss": after["rss"] / 1e6, **{f"idle_{k}": (after[k] - before[k]) / count / 1024 for k in after}}
+        return {"rss": after["rss"] / 2**20, **{f"idle_{k}": (after[k] - before[k]) / count / 1024 for k in after}}
 
 
 class LongQueue:
