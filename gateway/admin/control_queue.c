@@ -13,10 +13,14 @@ struct queue_work {
     struct spool_filter filter; /* texts belong to the request's arguments */
     int (*act)(struct queue_work *work, struct spool *spool, uint64_t id);
     bool out_of_order;
-    bool revokes; /* asks the route's entries back first: else the leased ones would be busy */
+    char *
+        revoked; /* this route's entries are asked back first: leased ones would be busy; or NULL */
+    size_t busy; /* of this page, when it was tried last */
+    uint64_t page_after;
     /* filled in on the spool's thread, read when the call is done */
     json_t *rows;
     uint64_t ids[CONTROL_PAGE];
+    char *routes[CONTROL_PAGE];
     int results[CONTROL_PAGE];
     size_t count;
     uint64_t new_id;
@@ -60,8 +64,18 @@ static struct queue_work *queue_work_new(struct control_request *request,
     return work;
 }
 
+static void queue_work_forget_routes(struct queue_work *work)
+{
+    for (size_t i = 0; i < CONTROL_PAGE; i++) {
+        free(work->routes[i]);
+        work->routes[i] = NULL;
+    }
+}
+
 static void queue_work_free(struct queue_work *work)
 {
+    queue_work_forget_routes(work);
+    free(work->revoked);
     json_decref(work->rows);
     free(work);
 }
@@ -70,8 +84,8 @@ static void queue_work_go(struct queue_work *work)
 {
     struct spool *spool = work->request->gateway->spool;
 
-    if (work->revokes)
-        spool_call_revoked(spool, &work->call, work->filter.route);
+    if (work->revoked != NULL)
+        spool_call_revoked(spool, &work->call, work->revoked);
     else
         spool_call(spool, &work->call);
 }
@@ -192,17 +206,24 @@ static void act_collect(void *context, const struct spool_row *row)
 {
     struct queue_work *work = context;
 
-    if (work->count < CONTROL_PAGE)
-        work->ids[work->count++] = row->id;
+    if (work->count >= CONTROL_PAGE)
+        return;
+    work->routes[work->count] = strdup(row->route);
+    work->ids[work->count++] = row->id;
 }
 
 /* One entry: its id is in ids[0] already. */
 static void act_on_one(struct spool_call *call, struct spool *spool, struct spool_backend *backend)
 {
     struct queue_work *work = call->context;
+    struct spool_filter this_one = {.after_id = work->ids[0] - 1, .limit = 1};
 
-    (void)backend;
     call->result = work->results[0] = work->act(work, spool, work->ids[0]);
+    if (call->result == -EBUSY && work->revoked == NULL) {
+        work->count = 0;
+        (void)!spool_backend_list(backend, &this_one, act_collect, work);
+        work->count = 1;
+    }
 }
 
 /* The page is collected first: rows must not change under the list. */
@@ -211,6 +232,8 @@ static void act_on_page(struct spool_call *call, struct spool *spool, struct spo
     struct queue_work *work = call->context;
 
     work->count = 0;
+    work->page_after = work->filter.after_id;
+    queue_work_forget_routes(work);
     call->result = spool_backend_list(backend, &work->filter, act_collect, work);
     for (size_t i = 0; call->result == 0 && i < work->count; i++) {
         work->results[i] = work->act(work, spool, work->ids[i]);
@@ -218,9 +241,11 @@ static void act_on_page(struct spool_call *call, struct spool *spool, struct spo
     }
 }
 
-static void act_tell(struct queue_work *work)
+static void act_tell(struct queue_work *work, bool busy_too)
 {
     for (size_t i = 0; i < work->count; i++) {
+        if (work->results[i] == -EBUSY && !busy_too)
+            continue;
         control_audit(work->request, work->ids[i],
                       work->results[i] < 0 ? control_entry_error_code(work->results[i]) : "ok");
         if (work->results[i] < 0)
@@ -242,14 +267,42 @@ static void act_finish(struct queue_work *work, bool one)
     control_finish(request, result);
 }
 
+/* Entries that the route holds, waiting for a store that is down, say, are not lost to an operator:
+ * the route of the first busy one gives back what isn't in flight, and the same is tried again. True
+ * when that is under way; a try that makes no headway is the last. */
+static bool act_ask_back(struct queue_work *work)
+{
+    size_t busy = 0, first = 0;
+
+    for (size_t i = work->count; i > 0; i--) {
+        if (work->results[i - 1] == -EBUSY) {
+            busy++;
+            first = i - 1;
+        }
+    }
+    if (work->act != act_discard || busy == 0 || work->routes[first] == NULL ||
+        (work->busy != 0 && busy >= work->busy))
+        return false;
+    act_tell(work, false);
+    free(work->revoked);
+    work->revoked = work->routes[first];
+    work->routes[first] = NULL;
+    work->busy = busy;
+    work->filter.after_id = work->page_after;
+    queue_work_go(work);
+    return true;
+}
+
 static void act_on_one_done(struct spool_call *call)
 {
     struct queue_work *work = call->context;
 
+    if (call->result == -EBUSY && act_ask_back(work))
+        return;
     /* The transaction may have failed although the act itself went well. */
     if (call->result < 0)
         work->results[0] = call->result;
-    act_tell(work);
+    act_tell(work, true);
     if (call->result < 0)
         queue_work_fail(work, call->result);
     else
@@ -261,9 +314,12 @@ static void act_on_page_done(struct spool_call *call)
     struct queue_work *work = call->context;
     bool last = work->count < CONTROL_PAGE;
 
+    if (call->result == 0 && act_ask_back(work))
+        return;
     for (size_t i = 0; call->result < 0 && i < work->count; i++)
         work->results[i] = call->result;
-    act_tell(work);
+    act_tell(work, true);
+    work->busy = 0;
     if (call->result < 0)
         queue_work_fail(work, call->result);
     else if (last)
@@ -297,8 +353,9 @@ static void queue_act(struct control_request *request, const char *done_name,
     work->ids[0] = (uint64_t)id;
     work->count = 1;
     work->out_of_order = json_is_true(json_object_get(request->arguments, "out_of_order"));
-    work->revokes = act == act_discard && id == 0 && filter.route != NULL &&
-                    (!filter.by_state || filter.state == SPOOL_QUEUED);
+    if (act == act_discard && id == 0 && filter.route != NULL &&
+        (!filter.by_state || filter.state == SPOOL_QUEUED))
+        work->revoked = strdup(filter.route);
     if (act == act_replay) { /* only dead letters can be */
         work->filter.by_state = true;
         work->filter.state = SPOOL_DEAD;
