@@ -23,7 +23,7 @@ run_logged() {
     local log=$1
     shift
     if ! "$@" >>"$log" 2>&1; then
-        tail -n 40 "$log" >&2
+        tail -n 40 "$log" | sed 's/^/    /' >&2
         die "failed: $* (log: $log)"
     fi
 }
