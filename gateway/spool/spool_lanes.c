@@ -404,12 +404,24 @@ static void lane_take_row(void *context, struct spool_row *row, struct message *
         holding->entry.counted_attempts = row->counted_attempts;
         holding->entry.due_wall_ms = row->due_ms;
         holding->entry.resumes_lane = row->id == lane->resume_id;
+        if (holding->entry.resumes_lane)
+            lane->resume_id = 0;
         lane->waiting_rows--;
         spool_holding_out(holding);
         spool_holding_push(holding);
     }
     message_release(&message);
     spool_row_clear(row);
+}
+
+/* The replayed head is not there to say it (damaged, or discarded meanwhile): the sink, which has
+ * stopped the lane, must hear all the same that it goes on. */
+static void lane_resume_without_head(struct spool *spool, struct spool_lane *lane)
+{
+    if (lane->resume_id == 0)
+        return;
+    lane->resume_id = 0;
+    spool_lane_tell_resumed(spool, lane);
 }
 
 /* Hands out rows that wait on disk, those before the first waiting transient. How many, or an error. */
@@ -419,8 +431,12 @@ static int lane_pump_rows(struct spool *spool, struct spool_lane *lane)
     unsigned limit = lane_window(lane) - lane->out_count;
     int64_t bytes = lane_room_bytes(spool, lane);
 
-    if (lane->waiting_rows == 0 || spool->failure != 0)
+    if (spool->failure != 0)
         return 0;
+    if (lane->waiting_rows == 0) {
+        lane_resume_without_head(spool, lane);
+        return 0;
+    }
     if (!list_empty(&lane->transients))
         below = LIST_ENTRY(lane->transients.next, struct spool_holding, node)->entry.id;
     if (lane->resume_id != 0) { /* the window may be full of what waits behind it */
@@ -432,7 +448,8 @@ static int lane_pump_rows(struct spool *spool, struct spool_lane *lane)
     }
     int result = spool_backend_lease_below(spool->backend, lane->name, below, limit, bytes,
                                            spool_wall(spool), lane_take_row, lane);
-    lane->resume_id = 0;
+    if (result == 0)
+        lane_resume_without_head(spool, lane);
     return result;
 }
 

@@ -1,9 +1,10 @@
 /*
- * faulty_spool: a spool backend around another one, whose commits fail when the test says so.
+ * faulty_spool: a spool backend around another one, whose commits, or whose next lease, fail when the
+ * test says so.
  * Header only, so that only tests that use it link the spool.
  *
  * A failed commit has rolled the inner transaction back, as the real ones do.
- * Threads: commit_error may be set from any; the rest as the inner backend.
+ * Threads: the errors may be set from any; the rest as the inner backend.
  */
 #ifndef MLLPGW_TESTS_FAULTY_SPOOL_H
 #define MLLPGW_TESTS_FAULTY_SPOOL_H
@@ -19,6 +20,7 @@ struct faulty_spool {
     struct spool_operations operations;
     struct spool_backend *inner;
     atomic_int commit_error; /* 0, or the negative errno of every commit */
+    atomic_int lease_error;  /* likewise of the next lease only */
     atomic_int commits, failed_commits;
     atomic_int commit_delay_us; /* so that a group can gather */
 };
@@ -57,10 +59,6 @@ FAULTY_PASS(int, record_find,
             (struct spool_backend * backend, const uint8_t digest[32], int64_t now_ms,
              struct spool_record *ret_record),
             (inner, digest, now_ms, ret_record))
-FAULTY_PASS(int, lease,
-            (struct spool_backend * backend, const char *lane, uint64_t below_id, unsigned limit,
-             int64_t limit_bytes, int64_t now_ms, spool_lease_each *each, void *context),
-            (inner, lane, below_id, limit, limit_bytes, now_ms, each, context))
 FAULTY_PASS(int, settle,
             (struct spool_backend * backend, uint64_t id, const struct verdict *verdict,
              int64_t due_ms, bool keep_lease, bool stop_lane, int64_t now_ms),
@@ -100,6 +98,19 @@ FAULTY_PASS(int, sequence_get, (struct spool_backend * backend, const char *key,
             (inner, key, ret_last))
 FAULTY_PASS(int, sequence_put, (struct spool_backend * backend, const char *key, long last),
             (inner, key, last))
+
+static inline int faulty_lease(struct spool_backend *backend, const char *lane, uint64_t below_id,
+                               unsigned limit, int64_t limit_bytes, int64_t now_ms,
+                               spool_lease_each *each, void *context)
+{
+    struct faulty_spool *faulty = (struct faulty_spool *)backend;
+    int error = atomic_exchange(&faulty->lease_error, 0);
+
+    if (error < 0)
+        return error;
+    return faulty->inner->operations->lease(faulty->inner, lane, below_id, limit, limit_bytes,
+                                            now_ms, each, context);
+}
 
 static inline int faulty_commit(struct spool_backend *backend)
 {

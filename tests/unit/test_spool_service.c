@@ -793,6 +793,24 @@ static void a_stopped_lane_resumes_by_replay(void **state)
     assert_false(bench->entries[SPOOL_LANE_WINDOW + 1]->resumes_lane);
 }
 
+/* The sink stops the lane until it hears of the replay: that must not be lost with a failed read. */
+static void a_replayed_head_resumes_its_lane_after_a_failed_read(void **state)
+{
+    (void)state;
+    start_plain();
+    fill_and_stop(3);
+    uint64_t id = bench->entries[0]->id;
+    settle(0, VERDICT_REFUSED);
+    EVENTUALLY(totals().dead == 1);
+    atomic_store(&bench->faulty->lease_error, -EIO);
+    struct waiting_call replay = {.work = work_replay, .id = id};
+    assert_int_equal(run_call(&replay), 0);
+    EVENTUALLY(bench->entry_count == 4);
+    assert_int_equal(atomic_load(&bench->faulty->lease_error), 0);
+    assert_int_equal(bench->entries[3]->id, id);
+    assert_true(bench->entries[3]->resumes_lane);
+}
+
 static void a_stopped_lane_resumes_by_discard(void **state)
 {
     (void)state;
@@ -1011,6 +1029,7 @@ int main(void)
         TEST(a_kept_entry_is_written_down),
         TEST(closing_a_route_revokes),
         TEST(a_stopped_lane_resumes_by_replay),
+        TEST(a_replayed_head_resumes_its_lane_after_a_failed_read),
         TEST(a_stopped_lane_resumes_by_discard),
         TEST(replay_in_a_lane_that_went_on),
         TEST(a_move_waits_for_what_is_out),
