@@ -12,6 +12,7 @@
 struct named_slot {
     struct named_slot *next;
     atomic_int connections;
+    atomic_bool warned;
     atomic_int_fast64_t
         rate_full_ms; /* GCRA: when the second's worth is whole again, in 1/1024 ms */
     char name[];
@@ -246,6 +247,13 @@ int64_t limits_message_wait_ms(struct limits *limits, const char *peer, int per_
         }
     } while (!atomic_compare_exchange_weak(&slot->rate_full_ms, &full, wanted));
     return 0;
+}
+
+bool limits_first_warning(struct limits *limits, const char *peer)
+{
+    struct named_slot *slot = find_named(limits, &limits->peers, peer);
+
+    return slot != NULL && !atomic_exchange(&slot->warned, true);
 }
 
 bool limits_buffered_add(struct limits *limits, int64_t bytes, int64_t maximum)

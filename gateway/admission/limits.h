@@ -34,6 +34,9 @@ int limits_peer_connections(struct limits *limits, const char *peer);
 int64_t limits_message_wait_ms(struct limits *limits, const char *peer, int per_second,
                                int64_t now_ms);
 
+/* True once for each peer, over all workers and connections: for what is said only once. */
+bool limits_first_warning(struct limits *limits, const char *peer);
+
 /* Bytes held by frames in flight. add returns false when the maximum is passed (the bytes are
  * counted all the same: the caller pauses reading until limits_buffered_ok()). */
 bool limits_buffered_add(struct limits *limits, int64_t bytes, int64_t maximum);

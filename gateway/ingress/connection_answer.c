@@ -30,9 +30,8 @@ void connection_count_answer(struct connection *connection, const struct exchang
     for (size_t i = 0; i < sent->count; i++) {
         statistics_acknowledged(connection->statistics, sent->codes[i]);
     }
-    if (sent->unknown_condition && connection->statistics != NULL &&
-        !connection->statistics->warned_condition) {
-        connection->statistics->warned_condition = true;
+    if (sent->unknown_condition &&
+        limits_first_warning(connection->world->limits, connection->peer->name)) {
         LOG_EVENT(LOG_LEVEL_WARNING, "acknowledgment-condition-unknown",
                   LOG_INTEGER("connection", connection->id),
                   LOG_STRING("peer", connection->peer->name),

@@ -22,7 +22,6 @@ struct peer_statistics {
     struct metric *refused[REASON_COUNT]; /* messages; filled in when first needed */
     struct metric *closed[REASON_COUNT];  /* connections */
     struct metric *abandoned_frames, *junk_bytes;
-    bool warned_condition; /* an MSH-15/16 outside table 0155 was logged already */
 };
 
 struct statistics {
