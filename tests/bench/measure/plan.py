@@ -23,8 +23,7 @@ class Plan:
     def __init__(self, options):
         self.smoke = options.smoke
         self.connections = (8, 64) if self.smoke else CONNECTIONS
-        if self.smoke:
-            Bench.tries = 1
+        Bench.smoke = self.smoke
         self.seconds = 0.1 if options.smoke else 1.5
         self.queued = 2000 if options.smoke else options.queued
         self.idle = 20 if options.smoke else 500
