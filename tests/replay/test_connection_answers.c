@@ -391,6 +391,13 @@ static void acknowledgments_are_not_answered(void **state)
     replay_free(&replay);
 }
 
+static bool was_sent(const struct replay *replay, unsigned client, const char *text)
+{
+    const struct buffer *out = &replay->clients[client].out;
+
+    return memmem(out->data, out->length, text, strlen(text)) != NULL;
+}
+
 static void sequence_numbers(void **state)
 {
     struct replay *replay =
@@ -408,11 +415,11 @@ static void sequence_numbers(void **state)
     replay_answer(replay, SPOOL_UNAVAILABLE, REASON_SPOOL_FULL);
     replay_expect_ack(replay, lab, "AE", "S1");
     assert_int_equal(sequences_get(replay->world.sequences, "adt", "lab"), SEQUENCE_NONE);
-    assert_non_null(strstr(replay->clients[lab].out.data, "MSA|AE|S1|the spool is full|1\r"));
+    assert_true(was_sent(replay, lab, "MSA|AE|S1|the spool is full|1\r"));
     replay_text(replay, lab, "\v" REPLAY_MSH("S1") "|1\r\x1c\r");
     replay_answer(replay, SPOOL_SAFE, REASON_NONE);
     replay_expect_ack(replay, lab, "AA", "S1");
-    assert_non_null(strstr(replay->clients[lab].out.data, "MSA|AA|S1||2\r"));
+    assert_true(was_sent(replay, lab, "MSA|AA|S1||2\r"));
     assert_int_equal(sequences_get(replay->world.sequences, "adt", "lab"), 1);
     replay_text(replay, lab, "\v" REPLAY_MSH("S3") "|3\r\x1c\r");
     replay_expect_ack(replay, lab, "AE", "S3");
@@ -524,7 +531,6 @@ static int64_t unsent(struct replay *replay)
     assert_int_equal(buffer_append_byte(&text, '\0'), 0);
     line = strstr(text.data, "\nmllpgw_application_acknowledgments_unsent_total{");
     if (line != NULL) {
-        count = strtol(strrchr(strstr(line, "}"), ' '), NULL, 10);
         count = strtol(strstr(line, "} ") + 2, NULL, 10);
     }
     buffer_free(&text);
