@@ -5,12 +5,12 @@
  * touch a page of its own for each (measured: 14 to 28 microseconds of CPU a record, against 1.3).
  * So the newest ones are found through a hash table in memory, and whenever RECORD_RUN numbers have
  * gathered they become a run: small buckets on disk, by a byte of the digest, and in memory a
- * filter that says "certainly not here" for all but 1 in 100 of the others. A digest is first looked
+ * filter that says "certainly not here" for all but 1 in 300 of the others. A digest is first looked
  * for in the table, then in the bucket of each run whose filter says perhaps, newest run first.
  * What is found is a sequence number only: whoever asks compares the record's own digest, since
  * eight bytes are compared here and removed records stay in the index.
  *
- * Memory: 1 MB and 48 KB for each RECORD_RUN records of the window.
+ * Memory: 1 MB and 64 KB for each RECORD_RUN records of the window.
  * Ownership: runs and tables belong to the index. Threads: one. No I/O: records.c does that.
  */
 #ifndef MLLPGW_SPOOL_RECORD_INDEX_H
@@ -23,7 +23,7 @@
 
 #define RECORD_RUN 32768
 #define RECORD_BUCKETS 256
-#define RECORD_FILTER_BYTES 49152 /* 12 bits a record */
+#define RECORD_FILTER_BYTES 65536 /* 16 bits a record */
 
 struct record_run {
     int64_t first, last; /* sequence numbers; last - first < 65536 */

@@ -23,6 +23,7 @@ static void sqlite_rollback(struct spool_backend *backend)
     keys_rollback(spool);
     records_rollback(spool);
     leases_rollback(&spool->leases);
+    fresh_forget(spool, 0);
     spool->totals = spool->totals_before;
     spool->state = spool->state_written; /* next_id stays: an id that was seen is not used again */
     spool->failed = false;

@@ -113,6 +113,14 @@ struct sqlite_epoch {
     bool current_key;              /* derived from the current key of the file */
 };
 
+/* What settling needs of a row without an outcome: most are settled while they are still known. */
+#define SQLITE_FRESH 2048
+struct fresh_row {
+    int64_t id; /* 0: none */
+    struct sqlite_lane *lane;
+    int64_t bytes, epoch;
+};
+
 struct sqlite_state { /* the one row of the table state */
     int64_t next_id;  /* larger than any row's */
     int64_t records;
@@ -136,12 +144,15 @@ struct sqlite_spool {
     struct list_node lanes, dirty_lanes;
     struct list_node lanes_by_name[SQLITE_LANE_BUCKETS], lanes_by_id[SQLITE_LANE_BUCKETS];
     struct leases leases;
+    struct fresh_row fresh[SQLITE_FRESH]; /* by id modulo their number */
     struct spool_totals totals, totals_before;
     struct sqlite_state state, state_written;
     int64_t next_id; /* also counts ids that never get to disk */
 
     struct record_index records;
     int64_t next_record, next_record_before;
+    uint8_t absent[16];    /* the digest that was last looked for in vain, */
+    bool absent_known;     /* if there was nothing recorded since */
     struct record_run run; /* built in this transaction; filter NULL: none */
     int64_t reseal_messages, reseal_records, move_after; /* where the slow jobs are */
 };
@@ -298,6 +309,8 @@ __attribute__((warn_unused_result)) int message_insert(struct sqlite_spool *spoo
                                                        const struct sqlite_lane *lane,
                                                        const struct message *message,
                                                        int64_t connection);
+/* Forgets what is known of a row; of all rows when id is 0 (rollback, lanes that go). */
+void fresh_forget(struct sqlite_spool *spool, int64_t id);
 /* The id for a new row. */
 int64_t row_next_id(struct sqlite_spool *spool);
 int sqlite_room(struct spool_backend *backend, int64_t bytes, unsigned rows);

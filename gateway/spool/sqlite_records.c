@@ -213,6 +213,9 @@ static int record_search(struct sqlite_spool *spool, const uint8_t *digest,
     for (size_t i = spool->records.run_count; i > 0 && result == 0; i--)
         if (record_run_may_hold(&spool->records.runs[i - 1], key))
             result = run_search(spool, &spool->records.runs[i - 1], key, search);
+    if (result == 0)
+        memcpy(spool->absent, digest, RECORD_DIGEST_BYTES);
+    spool->absent_known = result == 0;
     return result;
 }
 
@@ -403,9 +406,12 @@ int sqlite_record_put(struct spool_backend *backend, const struct message *messa
 {
     struct sqlite_spool *spool = sqlite_of(backend);
     int64_t sequence = spool->next_record;
+    int result = 0;
 
-    /* One that is past the window may still be there. */
-    int result = records_remove(spool, span_of(message->digest, RECORD_DIGEST_BYTES));
+    /* One that is past the window may still be there; mostly it was looked for a moment ago. */
+    if (!spool->absent_known || memcmp(spool->absent, message->digest, RECORD_DIGEST_BYTES) != 0)
+        result = records_remove(spool, span_of(message->digest, RECORD_DIGEST_BYTES));
+    spool->absent_known = false;
     if (result == 0)
         result = record_insert(spool, sequence, message, verdict, now_ms);
     if (result == 0)

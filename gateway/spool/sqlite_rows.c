@@ -237,6 +237,22 @@ int row_answer(struct sqlite_spool *spool, const struct row_view *view,
     return *ret_answer == NULL ? -ENOMEM : 0;
 }
 
+/* ---- fresh rows ---- */
+
+static void fresh_note(struct sqlite_spool *spool, int64_t id, struct sqlite_lane *lane,
+                       int64_t bytes, int64_t epoch)
+{
+    spool->fresh[id % SQLITE_FRESH] = (struct fresh_row){id, lane, bytes, epoch};
+}
+
+void fresh_forget(struct sqlite_spool *spool, int64_t id)
+{
+    if (id == 0)
+        memset(spool->fresh, 0, sizeof spool->fresh);
+    else if (spool->fresh[id % SQLITE_FRESH].id == id)
+        spool->fresh[id % SQLITE_FRESH].id = 0;
+}
+
 /* ---- writing ---- */
 
 int queue_insert(struct sqlite_spool *spool, struct sqlite_lane *lane, int64_t id)
@@ -268,6 +284,7 @@ int outcome_put(struct sqlite_spool *spool, const struct outcome *outcome, int64
 {
     sqlite3_stmt *statement = statement_get(spool, STATEMENT_OUTCOME_PUT);
 
+    fresh_forget(spool, outcome->id);
     if (statement == NULL)
         return database_error(spool);
     sqlite3_bind_int64(statement, 1, outcome->id);
@@ -302,6 +319,7 @@ int row_remove(struct sqlite_spool *spool, const struct row_view *view)
 {
     struct sqlite_lane *lane = view->lane;
 
+    fresh_forget(spool, view->id);
     int result = delete_by_id(spool, STATEMENT_MESSAGE_DELETE, view->id);
     if (result == 0 && view->state == SPOOL_QUEUED)
         result = queue_delete(spool, lane, view->id);
@@ -396,6 +414,7 @@ int sqlite_put(struct spool_backend *backend, const struct message *message, con
         return result;
     }
     lanes_count(spool, lane, SPOOL_QUEUED, (int64_t)message->body.length, 0, 1);
+    fresh_note(spool, id, lane, (int64_t)message->body.length, keys_current(spool)->id);
     *ret_id = (uint64_t)id;
     return 0;
 }
@@ -447,6 +466,8 @@ static int lease_row(struct sqlite_spool *spool, const struct row_view *view, in
         spool_row_clear(&row);
         return result;
     }
+    if (!view->has_outcome)
+        fresh_note(spool, view->id, view->lane, view->bytes, view->epoch);
     row.leased = true;
     each(context, &row, message);
     return 1;
@@ -535,8 +556,15 @@ void sqlite_release(struct spool_backend *backend, uint64_t id)
 /* Only what settling needs: no strings. */
 static int settled_get(struct sqlite_spool *spool, int64_t id, struct row_view *ret_view)
 {
-    sqlite3_stmt *s = statement_get(spool, STATEMENT_MESSAGE_SETTLED);
+    const struct fresh_row *fresh = &spool->fresh[(uint64_t)id % SQLITE_FRESH];
+    sqlite3_stmt *s;
 
+    if (fresh->id == id && id != 0) {
+        *ret_view = (struct row_view){
+            .id = id, .lane = fresh->lane, .bytes = fresh->bytes, .epoch = fresh->epoch};
+        return 0;
+    }
+    s = statement_get(spool, STATEMENT_MESSAGE_SETTLED);
     if (s != NULL)
         sqlite3_bind_int64(s, 1, id);
     int result = statement_step(spool, s);
