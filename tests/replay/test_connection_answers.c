@@ -319,7 +319,7 @@ static void abandoned_with_commit_blocks(void **state)
 {
     struct replay *replay = replay_new(REPLAY_CONFIG("", "commit_blocks = true;"));
     unsigned lab = replay_connect(replay, "10.0.0.1");
-    struct span frame;
+    struct span frame = {NULL, 0};
 
     (void)state;
     replay_text(replay, lab, "\v" REPLAY_MSH("M1") "\r" REPLAY_MESSAGE("M2"));
@@ -355,7 +355,7 @@ static void commit_blocks(void **state)
     struct replay *replay =
         replay_new(REPLAY_CONFIG("", "commit_blocks = true; on_unavailable = \"nack\";"));
     unsigned lab = replay_connect(replay, "10.0.0.1");
-    struct span frame;
+    struct span frame = {NULL, 0};
 
     (void)state;
     replay_text(replay, lab, "\v\x06\x1c\r\v\x15\x1c\r"); /* the sender's, for what we had sent */

@@ -44,7 +44,7 @@ static void check_answers(const char *file, struct replay *replay, unsigned clie
                           const char *acks, struct span msa2)
 {
     struct ack_reply reply;
-    struct span frame;
+    struct span frame = {NULL, 0};
     char got[32] = "";
     size_t used = 0;
 

@@ -79,7 +79,7 @@ static void collect(struct replay *replay, unsigned client, struct outcome *ret)
 {
     struct spool_put *put;
     struct ack_reply reply;
-    struct span frame;
+    struct span frame = {NULL, 0};
     size_t used = 0;
 
     while ((put = replay_next_put(replay)) != NULL) {
@@ -105,7 +105,7 @@ static void check_usable(const char *file, struct replay *replay, unsigned clien
 {
     struct ack_reply reply = {.code = ACK_CODE_UNKNOWN};
     struct spool_put *put;
-    struct span frame;
+    struct span frame = {NULL, 0};
 
     replay_text(replay, client, REPLAY_MESSAGE("AFTER"));
     while (replay_next_frame(replay, client, &frame)) {

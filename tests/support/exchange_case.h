@@ -112,7 +112,7 @@ static inline void exchange_case_ack(struct exchange_case *each, const char *cod
                                      const char *control_id, struct ack_reply *ret_reply)
 {
     struct ack_reply reply;
-    struct span frame;
+    struct span frame = {NULL, 0};
 
     assert_true(exchange_case_frame(each, &frame));
     assert_int_equal(ack_read(frame, &reply), 0);
@@ -132,7 +132,7 @@ static inline void exchange_case_ack(struct exchange_case *each, const char *cod
 static inline void exchange_case_describe(struct exchange_case *each, char ret_text[64])
 {
     struct ack_reply reply;
-    struct span frame;
+    struct span frame = {NULL, 0};
     size_t used = 0;
 
     if (each->sent.close) {

@@ -518,7 +518,7 @@ static inline void replay_check_ack(struct replay *replay, unsigned client, cons
                                     const char *control_id, struct ack_reply *ret_reply)
 {
     struct ack_reply reply;
-    struct span frame;
+    struct span frame = {NULL, 0};
 
     if (!replay_next_frame(replay, client, &frame)) {
         fail_msg("%s for %s is missing", code, control_id);

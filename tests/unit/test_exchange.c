@@ -357,9 +357,8 @@ static void lanes(void **state)
 static void long_lanes(void **state)
 {
     static const char bytes[] = {'A', '/', (char)0xe9};
-    char names[64][1024], message[1200], lane[EXCHANGE_LANE_BYTES],
-        seen[64 * 3][EXCHANGE_LANE_BYTES];
-    char peer[65];
+    static const char head[] = "MSH|^~\\&|APP|", tail[] = "|C|D|||ADT^A01|M1|P|2.5\r";
+    char message[1200], lane[EXCHANGE_LANE_BYTES], seen[64 * 3][EXCHANGE_LANE_BYTES], peer[65];
     struct exchange_case each;
     size_t count = 0;
 
@@ -368,21 +367,18 @@ static void long_lanes(void **state)
     memset(peer, 'p', 64);
     peer[64] = '\0';
     each.peer.name = peer;
-    for (size_t b = 0; b < sizeof(bytes); b++) {
-        for (size_t i = 0; i < 64; i++) {
-            size_t length = 20 + 15 * i;
-            memset(names[i], bytes[b], length);
-            names[i][length] = '\0';
-            snprintf(message, sizeof(message), "MSH|^~\\&|APP|%s|C|D|||ADT^A01|M1|P|2.5\r",
-                     names[i]);
-            lane_of(&each, message, CONFIG_ORDER_FACILITY, lane);
-            assert_true(strlen(lane) < EXCHANGE_LANE_BYTES);
-            assert_int_equal(strncmp(lane, "to-cloud/ppp", 12), 0);
-            for (size_t k = 0; k < count; k++) {
-                assert_string_not_equal(lane, seen[k]);
-            }
-            memcpy(seen[count++], lane, sizeof(lane));
+    for (size_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++) {
+        size_t length = 20 + 15 * (i / 3);
+        memcpy(message, head, sizeof(head) - 1);
+        memset(message + sizeof(head) - 1, bytes[i % 3], length);
+        memcpy(message + sizeof(head) - 1 + length, tail, sizeof(tail));
+        lane_of(&each, message, CONFIG_ORDER_FACILITY, lane);
+        assert_true(strlen(lane) < EXCHANGE_LANE_BYTES);
+        assert_int_equal(strncmp(lane, "to-cloud/ppp", 12), 0);
+        for (size_t k = 0; k < count; k++) {
+            assert_string_not_equal(lane, seen[k]);
         }
+        memcpy(seen[count++], lane, sizeof(lane));
     }
     exchange_case_free(&each);
 }

@@ -230,7 +230,7 @@ static void expect_verbatim(struct exchange_case *each, const char *content, con
                             enum verdict_kind kind, const char *answer)
 {
     struct spool_put put = store_says(code, kind, answer);
-    struct span frame;
+    struct span frame = {NULL, 0};
 
     exchange_case_judge(each, content);
     exchange_case_settle(each, &put);
@@ -267,7 +267,7 @@ struct built {
 static void expect_built(struct exchange_case *each, const char *content, struct spool_put *put,
                          const char *code, struct built *ret)
 {
-    struct span frame;
+    struct span frame = {NULL, 0};
 
     exchange_case_judge(each, content);
     exchange_case_settle(each, put);
@@ -310,7 +310,7 @@ static void both_with_delivered(void **state)
 {
     struct exchange_case each;
     struct spool_put put = store_says("AA", VERDICT_ACCEPTED, STORE_MSH "MSA|AA|M1\r");
-    struct span frame;
+    struct span frame = {NULL, 0};
 
     (void)state;
     exchange_case_init(&each);
