@@ -290,6 +290,7 @@ struct gateway *gateway_new(const struct gateway_options *options)
         gateway_free(&gateway);
         return NULL;
     }
+    gateway->crls = gateway_crls(gateway->shared->config);
     gateway->snapshot = load_snapshot(gateway->shared);
     if (gateway->snapshot == NULL || make_parts(gateway, error) != 0) {
         if (gateway->snapshot != NULL && error[0] != '\0') {
@@ -316,6 +317,7 @@ static void free_resolver(void *context)
     struct gateway *gateway = context;
 
     timers_stop(loop_timers(admin_loop(gateway->admin)), &gateway->decide_again);
+    timers_stop(loop_timers(admin_loop(gateway->admin)), &gateway->look_at_crls);
     resolver_free(&gateway->resolver);
 }
 
@@ -354,6 +356,7 @@ void gateway_free(struct gateway **pointer)
     }
     spool_free(&gateway->spool);
     offload_free(&gateway->offload);
+    offload_free(&gateway->lookups);
     admin_free(&gateway->admin);
     ingress_free(&gateway->ingress);
     if (gateway->delivery != NULL) {

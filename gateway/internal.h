@@ -39,6 +39,7 @@ struct gateway {
     struct http_client *http; /* delivery thread */
     struct router *router;    /* delivery thread */
     struct admin *admin;
+    struct offload *lookups;   /* the resolver's */
     struct resolver *resolver; /* admin thread */
     /* Changed on the admin thread only (before it starts: main): */
     struct shared_config *shared;
@@ -47,6 +48,8 @@ struct gateway {
     struct shared_config
         *started;              /* the first one: what needs a restart to change points into it */
     struct timer decide_again; /* admin loop, hourly */
+    struct timer look_at_crls; /* admin loop */
+    uint64_t crls;             /* fingerprint of the CRL files that snapshot was made from */
     /* main loop: */
     uv_signal_t sigterm, sigint, sighup;
     struct timer drain_deadline, watchdog;
@@ -65,8 +68,11 @@ void gateway_call_spool(struct gateway *gateway,
 
 /* ---- reload.c: the admin thread ---- */
 int gateway_reload(void *gateway, struct problems *problems, size_t *ret_changed);
-void gateway_names_changed(void *gateway);
-void gateway_plan_decide_again(struct gateway *gateway);
+bool gateway_names_changed(void *gateway);
+/* What tells that a CRL's file is another one. */
+uint64_t gateway_crls(const struct config *config);
+/* Starts the looks: hourly at what time alone changes, often at the CRLs' files. */
+void gateway_plan_looks(struct gateway *gateway);
 /* What a snapshot brings along: log settings, certificates' expiry, sequences. */
 void gateway_settle_in(struct gateway *gateway, const struct snapshot *snapshot);
 /* Rows whose route isn't in the configuration, as problems; returns how many routes. */

@@ -9,9 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define DECIDE_AGAIN_MS (3600 * 1000)
+#define LOOK_AT_CRLS_MS (10 * 1000)
+#define LOOK_AFTER_FAILURE_MS (60 * 1000)
 
 static const struct metric_family expiry_family = {
     .name = "mllpgw_certificate_expires_timestamp_seconds",
@@ -48,6 +51,34 @@ void gateway_settle_in(struct gateway *gateway, const struct snapshot *snapshot)
                        bundle_expires_s(tls_server_bundle(listener->tls)));
         }
     }
+}
+
+/* ---- revocation lists ---- */
+
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+    hash = (hash ^ value) * 0x9e3779b97f4a7c15u;
+    return hash ^ (hash >> 32);
+}
+
+/* What tells that a CRL's file is another one. A file that isn't there counts as such. */
+uint64_t gateway_crls(const struct config *config)
+{
+    uint64_t hash = 1;
+
+    for (size_t i = 0; i < config->tls_count; i++) {
+        struct stat status;
+        if (config->tls[i].crl == NULL || stat(config->tls[i].crl, &status) != 0) {
+            hash = mix(hash, i);
+            continue;
+        }
+        hash = mix(hash, (uint64_t)status.st_dev);
+        hash = mix(hash, (uint64_t)status.st_ino);
+        hash = mix(hash, (uint64_t)status.st_size);
+        hash = mix(hash, (uint64_t)status.st_mtim.tv_sec);
+        hash = mix(hash, (uint64_t)status.st_mtim.tv_nsec);
+    }
+    return hash;
 }
 
 /* ---- rows that nobody would deliver ---- */
@@ -279,16 +310,23 @@ static int validate_and_swap(struct gateway *gateway, struct problems *problems,
     struct config *wanted = validate(gateway, problems, ret_changed);
     struct shared_config *shared = wanted == NULL ? NULL : shared_config_new(wanted);
     struct snapshot *snapshot = NULL;
+    uint64_t crls = 0;
     int error = -EINVAL;
 
     if (wanted != NULL && shared == NULL) {
         config_free(&wanted);
     }
     if (shared != NULL) {
+        crls = gateway_crls(shared->config);
         snapshot = make_snapshot(gateway, shared, problems);
     }
     if (snapshot != NULL) {
         error = swap(gateway, shared, snapshot, problems);
+    }
+    if (error == 0) {
+        gateway->crls = crls;
+        /* What came in between the first look and the swap: not lost, but for an operator to move. */
+        gateway_find_orphans(gateway, shared->config, problems, PROBLEM_WARNING);
     }
     snapshot_release(&snapshot);
     shared_config_release(&shared);
@@ -334,11 +372,12 @@ int gateway_reload(void *context, struct problems *problems, size_t *ret_changed
     return error;
 }
 
-/* ---- DNS, and the hourly look ---- */
+/* ---- DNS, CRLs, and the hourly look ---- */
 
-void gateway_names_changed(void *context)
+/* The same configuration with the files as they are now. */
+static bool renew_snapshot(struct gateway *gateway)
 {
-    struct gateway *gateway = context;
+    uint64_t crls = gateway_crls(gateway->shared->config);
     struct problems problems;
     struct snapshot *snapshot;
 
@@ -348,10 +387,26 @@ void gateway_names_changed(void *context)
     problems_free(&problems);
     if (snapshot == NULL || ingress_apply(gateway->ingress, snapshot) != 0) {
         snapshot_release(&snapshot);
-        return; /* said in the problems; the next look-up tries again */
+        return false; /* said in the problems; tried again soon */
     }
     snapshot_release(&gateway->snapshot);
     gateway->snapshot = snapshot;
+    gateway->crls = crls;
+    return true;
+}
+
+bool gateway_names_changed(void *context)
+{
+    return renew_snapshot(context);
+}
+
+static void plan(struct gateway *gateway, struct timer *timer, int64_t wait_ms)
+{
+    struct loop *loop = admin_loop(gateway->admin);
+
+    if (timers_start(loop_timers(loop), timer, loop_now_ms(loop) + wait_ms) != 0) {
+        LOG_EVENT(LOG_LEVEL_ERROR, "timer-failed", LOG_STRING("words", "memory is out"));
+    }
 }
 
 static void decide_again(struct timer *timer)
@@ -359,16 +414,28 @@ static void decide_again(struct timer *timer)
     struct gateway *gateway = LIST_ENTRY(timer, struct gateway, decide_again);
 
     (void)!ingress_apply(gateway->ingress, gateway->snapshot);
-    gateway_plan_decide_again(gateway);
+    plan(gateway, timer, DECIDE_AGAIN_MS);
 }
 
-void gateway_plan_decide_again(struct gateway *gateway)
+/* Who is revoked must not wait for somebody to think of a reload. */
+static void look_at_crls(struct timer *timer)
 {
-    struct loop *loop = admin_loop(gateway->admin);
+    struct gateway *gateway = LIST_ENTRY(timer, struct gateway, look_at_crls);
 
-    gateway->decide_again.fire = decide_again;
-    if (timers_start(loop_timers(loop), &gateway->decide_again,
-                     loop_now_ms(loop) + DECIDE_AGAIN_MS) != 0) {
-        LOG_EVENT(LOG_LEVEL_ERROR, "timer-failed", LOG_STRING("words", "memory is out"));
+    bool changed = gateway_crls(gateway->shared->config) != gateway->crls;
+    bool renewed = changed && renew_snapshot(gateway);
+
+    if (renewed) {
+        LOG_EVENT(LOG_LEVEL_INFO, "crl-changed",
+                  LOG_STRING("words", "read again; open connections are decided again"));
     }
+    plan(gateway, timer, changed && !renewed ? LOOK_AFTER_FAILURE_MS : LOOK_AT_CRLS_MS);
+}
+
+void gateway_plan_looks(struct gateway *gateway)
+{
+    gateway->decide_again.fire = decide_again;
+    gateway->look_at_crls.fire = look_at_crls;
+    plan(gateway, &gateway->decide_again, DECIDE_AGAIN_MS);
+    plan(gateway, &gateway->look_at_crls, LOOK_AT_CRLS_MS);
 }

@@ -32,8 +32,9 @@ struct round {
 struct resolver {
     struct loop *loop;
     struct offload *offload;
-    void (*changed)(void *context);
+    bool (*changed)(void *context);
     void *context;
+    bool untold; /* a change that the owner could not act upon */
     struct known_name *names;
     size_t count;
     struct admission_name *view;
@@ -181,8 +182,8 @@ static void round_done(struct offload_job *job)
     }
     round_free(round);
     resolver->under_way = NULL;
-    if (changed) {
-        resolver->changed(resolver->context);
+    if (changed || resolver->untold) {
+        resolver->untold = !resolver->changed(resolver->context);
     }
     if (resolver->again) {
         resolver->again = false;
@@ -312,7 +313,7 @@ const struct admission_name *resolver_names(struct resolver *resolver, size_t *r
 }
 
 struct resolver *resolver_new(struct loop *loop, struct offload *offload,
-                              void (*changed)(void *context), void *context)
+                              bool (*changed)(void *context), void *context)
 {
     struct resolver *resolver = calloc(1, sizeof(*resolver));
 

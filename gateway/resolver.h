@@ -2,7 +2,8 @@
  * resolver: DNS names in peers' addresses, looked up off the loops, again every dns_refresh_s.
  *
  * The last good answer is kept for dns_keep_s; then the name admits nobody (semantics, Admission).
- * Threads: made, asked and told on the admin thread's loop; the look-ups run on the offload thread.
+ * Threads: made, asked and told on the admin thread's loop; the look-ups run on an offload thread
+ * of their own: each may take as long as the name servers' time-outs.
  */
 #ifndef MLLPGW_RESOLVER_H
 #define MLLPGW_RESOLVER_H
@@ -14,9 +15,11 @@
 
 struct resolver;
 
-/* changed: some name's addresses are not what they were; on the loop's thread. */
+/* changed: some name's addresses are not what they were; on the loop's thread. False: it could not be
+ * acted upon, and is told again with the next answers. offload: nobody else's who can't wait as long
+ * as a look-up may take. */
 struct resolver *resolver_new(struct loop *loop, struct offload *offload,
-                              void (*changed)(void *context), void *context);
+                              bool (*changed)(void *context), void *context);
 void resolver_free(struct resolver **resolver);
 
 /* Names of this configuration from now on; known ones keep what they have. Starts a look-up at

@@ -96,12 +96,19 @@ static void start_resolver(void *context)
 {
     struct gateway *gateway = context;
 
-    gateway->resolver =
-        resolver_new(admin_loop(gateway->admin), gateway->offload, gateway_names_changed, gateway);
+    /* Not the delivery's offload thread: messages would wait for name servers. */
+    gateway->lookups = offload_new();
+    if (gateway->lookups != NULL) {
+        gateway->resolver = resolver_new(admin_loop(gateway->admin), gateway->lookups,
+                                         gateway_names_changed, gateway);
+    }
     if (gateway->resolver != NULL) {
         resolver_use(gateway->resolver, gateway->shared->config);
+    } else {
+        LOG_EVENT(LOG_LEVEL_ERROR, "no-look-ups",
+                  LOG_STRING("words", "memory is out: names in peers' addresses admit nobody"));
     }
-    gateway_plan_decide_again(gateway);
+    gateway_plan_looks(gateway);
 }
 
 static int start_threads(struct gateway *gateway)
