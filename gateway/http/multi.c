@@ -48,6 +48,10 @@ static void http_connections_act(struct http_connections *connections, curl_sock
 
     http_connections_cork(connections, 1);
     (void)curl_multi_socket_action(connections->multi, fd, bits, &running);
+    if (connections->broken) {
+        connections->broken = false;
+        (void)curl_multi_perform(connections->multi, &running);
+    }
     http_connections_cork(connections, 0);
 }
 
@@ -124,12 +128,24 @@ static void http_socket_free(struct http_socket *old)
     free(old);
 }
 
+/* The socket callback's -1 makes libcurl give up every transfer of the multi; but it only does so when
+ * it runs them, and it asks for no timer any more. */
+static int http_connections_break(struct http_connections *connections)
+{
+    struct loop *loop = connections->origin->client->loop;
+
+    connections->broken = true;
+    if (timers_start(loop_timers(loop), &connections->timer, loop_now_ms(loop)) != 0)
+        abort(); /* it is in the heap already */
+    return -1;
+}
+
 static int http_socket_new(struct http_connections *connections, curl_socket_t fd, int events)
 {
     struct http_socket *made = calloc(1, sizeof(*made));
 
     if (made == NULL)
-        return -1;
+        return http_connections_break(connections);
     made->connections = connections;
     made->fd = fd;
     list_append(&connections->sockets, &made->node);
@@ -137,7 +153,7 @@ static int http_socket_new(struct http_connections *connections, curl_socket_t f
                          made) != 0) {
         list_remove(&made->node);
         free(made);
-        return -1;
+        return http_connections_break(connections);
     }
     curl_multi_assign(connections->multi, fd, made);
     return 0;

@@ -31,6 +31,7 @@ struct http_connections {
     struct http_origin *origin;
     CURLM *multi;
     struct timer timer;
+    bool broken; /* a callback failed: libcurl fails all that is on the multi, once it is run */
     struct list_node sockets;                /* that libcurl waits for now */
     curl_socket_t made[HTTP_CORKED_MAXIMUM]; /* that are open, up to so many */
     size_t made_count;
