@@ -314,10 +314,13 @@ static bool still_admitted(const struct connection *connection, const struct sna
     };
     struct admission_answer answer;
 
+    /* First, since it finds out to which of the new roots the certificate chains. */
+    if (!connection_transport_fits(connection, snapshot, listener)) {
+        return false;
+    }
     admission_decide(snapshot->rules, &query, &answer);
     *ret_peer = answer.peer;
-    return answer.reason == REASON_NONE && strcmp(answer.peer->name, connection->peer->name) == 0 &&
-           connection_transport_fits(connection, snapshot, listener);
+    return answer.reason == REASON_NONE && strcmp(answer.peer->name, connection->peer->name) == 0;
 }
 
 /* A source that is no proxy any more may not go on claiming addresses; and where proxies are

@@ -163,6 +163,20 @@ void connection_submit(struct connection *connection)
     begin_exchange(connection);
 }
 
+/* An acknowledgment is never answered, but its block is committed all the same: a Release 2 source
+ * would send it again otherwise. */
+static void commit_ignored(struct connection *connection)
+{
+    if (!connection->config->commit_blocks) {
+        return;
+    }
+    if (mllp_encode_commit(&connection->out, true) != 0) {
+        connection_close(connection, REASON_OUT_OF_MEMORY);
+        return;
+    }
+    connection_flush(connection);
+}
+
 void connection_message(struct connection *connection, char *content, size_t length)
 {
     struct exchange_policy policy = connection_policy(connection);
@@ -194,6 +208,7 @@ void connection_message(struct connection *connection, char *content, size_t len
         break;
     case EXCHANGE_IGNORE:
         exchange_clear(&connection->exchange);
+        commit_ignored(connection);
         break;
     }
 }

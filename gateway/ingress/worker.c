@@ -1,7 +1,7 @@
 #include "ingress/worker.h"
 
 #include "base/log.h"
-#include "ingress/accept.h"
+#include "ingress/worker_private.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,49 +11,8 @@
 #include <unistd.h>
 
 #define SCRATCH_BYTES ((size_t)64 << 10)
-#define BUCKETS 4096         /* of the connection table; a power of two */
-#define ACCEPTS_IN_A_GO 16   /* then established connections get their turn */
 #define HANDSHAKES_IN_A_GO 1 /* a full handshake costs milliseconds of this thread */
 #define ANSWER_SCRATCH_MAXIMUM ((size_t)8 << 20)
-
-/* A connection and what the worker keeps beside it. */
-struct served {
-    struct connection *connection;
-    struct loop_watch watch;
-    bool watched;
-    struct deferred deferred;
-    struct served *next; /* in its bucket */
-};
-
-struct worker_listener {
-    struct worker *worker;
-    char *name;
-    int fd;
-    int index; /* in the snapshot; -1: gone */
-    struct loop_watch watch;
-    bool watched;
-    struct timer retry; /* after EMFILE */
-};
-
-struct worker {
-    struct connection_world world; /* first: connections know only this */
-    struct worker_settings settings;
-    struct statistics statistics;
-    struct loop *loop;
-    struct spool *spool;
-    struct worker_listener *listeners;
-    size_t listener_count;
-    struct served *buckets[BUCKETS];
-    size_t connections;
-    uint64_t last_id;
-    struct list_node handshakes, runnable; /* connections, by in_turn */
-    uv_check_t check;
-    uv_idle_t idle;
-    bool idle_running, check_running;
-    struct timer minute;
-    void (*drained)(void *context);
-    void *drained_context;
-};
 
 static struct worker *worker_of(struct connection_world *world)
 {
@@ -62,9 +21,9 @@ static struct worker *worker_of(struct connection_world *world)
 
 /* ---- table of connections ---- */
 
-static struct served **find(struct worker *worker, uint64_t id)
+struct served **worker_find(struct worker *worker, uint64_t id)
 {
-    struct served **place = &worker->buckets[(id / worker->settings.count) & (BUCKETS - 1)];
+    struct served **place = &worker->buckets[(id / worker->settings.count) & (WORKER_BUCKETS - 1)];
 
     while (*place != NULL && (*place)->connection->id != id) {
         place = &(*place)->next;
@@ -74,7 +33,7 @@ static struct served **find(struct worker *worker, uint64_t id)
 
 static struct served *served_of(struct worker *worker, const struct connection *connection)
 {
-    return *find(worker, connection->id);
+    return *worker_find(worker, connection->id);
 }
 
 /* ---- what connections ask of their world ---- */
@@ -82,7 +41,7 @@ static struct served *served_of(struct worker *worker, const struct connection *
 static void on_answer(struct spool_put *put)
 {
     struct worker *worker = put->context;
-    struct served *served = *find(worker, put->connection);
+    struct served *served = *worker_find(worker, put->connection);
 
     if (served != NULL) {
         connection_answer(served->connection, put);
@@ -184,7 +143,7 @@ static void tell_drained(struct worker *worker)
 static void release(struct connection_world *world, struct connection *connection)
 {
     struct worker *worker = worker_of(world);
-    struct served **place = find(worker, connection->id);
+    struct served **place = worker_find(worker, connection->id);
     struct served *served = *place;
 
     if (served == NULL) {
@@ -227,136 +186,6 @@ static void on_check(uv_check_t *check)
     if (worker->idle_running && list_empty(&worker->runnable) && list_empty(&worker->handshakes)) {
         uv_idle_stop(&worker->idle);
         worker->idle_running = false;
-    }
-}
-
-/* ---- accepting ---- */
-
-static void add_connection(struct worker *worker, struct worker_listener *listener, int fd,
-                           const struct sockaddr *source)
-{
-    struct served *served = calloc(1, sizeof(*served));
-    uint64_t id = worker->last_id + worker->settings.count;
-    struct served **bucket;
-
-    if (served != NULL) {
-        served->connection =
-            connection_new(&worker->world, id, (unsigned)listener->index, fd, source);
-    } else {
-        close(fd);
-    }
-    if (served == NULL || served->connection == NULL) {
-        uint8_t key[16];
-        address_key(source, key);
-        limits_leave_address(worker->settings.limits, listener->name, key);
-        free(served);
-        return;
-    }
-    worker->last_id = id;
-    bucket = &worker->buckets[(id / worker->settings.count) & (BUCKETS - 1)];
-    served->next = *bucket;
-    *bucket = served;
-    worker->connections++;
-    connection_start(served->connection);
-}
-
-static void refuse_at_once(struct worker *worker, const struct worker_listener *listener,
-                           const struct sockaddr *source, enum reason reason)
-{
-    char address[INET6_ADDRSTRLEN];
-
-    address_text(source, address);
-    LOG_EVENT(LOG_LEVEL_AUDIT, "connection-refused", LOG_STRING("listener", listener->name),
-              LOG_STRING("address", address), LOG_STRING("reason", reason_code(reason)),
-              LOG_STRING("words", reason_words(reason)));
-    statistics_connection_refused(&worker->statistics, listener->name, reason);
-}
-
-/* Before anything is allocated: address and limits. */
-static enum reason precheck(struct worker *worker, const struct worker_listener *listener,
-                            const struct sockaddr *source)
-{
-    const struct snapshot *snapshot = worker->world.snapshot;
-    const struct config_listener *config = snapshot->listeners[listener->index].config;
-    unsigned index = (unsigned)listener->index;
-    enum reason reason = REASON_NONE;
-    uint8_t key[16];
-
-    switch (admission_proxy(snapshot->rules, index, source)) {
-    case ADMISSION_PROXY_REFUSED:
-        return REASON_PROXY_NOT_ALLOWED;
-    case ADMISSION_PROXY_NONE:
-        reason = admission_by_address(snapshot->rules, index, source);
-        break;
-    case ADMISSION_PROXY_EXPECTED:
-        break;
-    }
-    if (reason != REASON_NONE) {
-        return reason;
-    }
-    address_key(source, key);
-    return limits_enter_address(worker->settings.limits, config->name, config->maximum_connections,
-                                key, config->maximum_connections_per_address);
-}
-
-static void accepted(struct worker *worker, struct worker_listener *listener, int fd,
-                     const struct sockaddr *source)
-{
-    enum reason reason;
-
-    if (listener->index < 0 || worker->world.draining) {
-        close(fd);
-        return;
-    }
-    reason = precheck(worker, listener, source);
-    if (reason != REASON_NONE) {
-        refuse_at_once(worker, listener, source, reason);
-        close(fd);
-        return;
-    }
-    accept_prepare(fd, worker->world.snapshot->listeners[listener->index].config);
-    add_connection(worker, listener, fd, source);
-}
-
-/* Out of descriptors: the socket stays readable and would spin; look again in a moment. */
-static void pause_accepting(struct worker_listener *listener, int error)
-{
-    LOG_EVENT(LOG_LEVEL_ERROR, "accept-failed", LOG_STRING("listener", listener->name),
-              LOG_STRING("error", strerror(error)));
-    loop_watch_set(&listener->watch, 0);
-    if (timers_start(loop_timers(listener->worker->loop), &listener->retry,
-                     loop_now_ms(listener->worker->loop) + 100) != 0) {
-        loop_watch_set(&listener->watch, UV_READABLE);
-    }
-}
-
-static void accept_again(struct timer *timer)
-{
-    struct worker_listener *listener = LIST_ENTRY(timer, struct worker_listener, retry);
-
-    if (listener->watched) {
-        loop_watch_set(&listener->watch, UV_READABLE);
-    }
-}
-
-static void on_acceptable(void *context, int events)
-{
-    struct worker_listener *listener = context;
-
-    (void)events;
-    for (int i = 0; i < ACCEPTS_IN_A_GO && listener->watched; i++) {
-        struct sockaddr_storage source;
-        socklen_t size = sizeof(source);
-        int fd =
-            accept4(listener->fd, (struct sockaddr *)&source, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
-            accepted(listener->worker, listener, fd, (const struct sockaddr *)&source);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            pause_accepting(listener, errno);
-            return;
-        } else if (errno == EAGAIN) {
-            return;
-        } /* ECONNABORTED and the like concern that connection alone */
     }
 }
 
@@ -476,7 +305,7 @@ int worker_add_listener(struct worker *worker, const char *listener, int fd)
         .name = name,
         .fd = fd,
         .index = snapshot_find_listener(worker->world.snapshot, listener),
-        .retry = {.fire = accept_again},
+        .retry = {.fire = worker_accept_again},
     };
     return 0;
 }
@@ -487,36 +316,13 @@ static void on_start(void *context)
 
     worker->check_running = uv_check_start(&worker->check, on_check) == 0;
     every_minute(&worker->minute);
-    for (size_t i = 0; i < worker->listener_count; i++) {
-        struct worker_listener *listener = &worker->listeners[i];
-        listener->watched = loop_watch_start(worker->loop, &listener->watch, listener->fd,
-                                             UV_READABLE, on_acceptable, listener) == 0;
-        if (!listener->watched) {
-            LOG_EVENT(LOG_LEVEL_ERROR, "listen-failed", LOG_STRING("listener", listener->name));
-        }
-    }
+    worker_start_accepting(worker);
 }
 
 int worker_start(struct worker *worker, struct spool *spool)
 {
     worker->spool = spool;
     return loop_start(worker->loop, on_start, worker);
-}
-
-static void stop_accepting(struct worker *worker)
-{
-    for (size_t i = 0; i < worker->listener_count; i++) {
-        struct worker_listener *listener = &worker->listeners[i];
-        timers_stop(loop_timers(worker->loop), &listener->retry);
-        if (listener->watched) {
-            loop_watch_stop(&listener->watch);
-            listener->watched = false;
-        }
-        if (listener->fd >= 0) {
-            close(listener->fd);
-            listener->fd = -1;
-        }
-    }
 }
 
 struct stop_mail {
@@ -529,7 +335,7 @@ static void on_stop(struct mail *mail)
     struct stop_mail *stop = LIST_ENTRY(mail, struct stop_mail, mail);
     struct worker *worker = stop->worker;
 
-    stop_accepting(worker);
+    worker_stop_accepting(worker);
     LIST_FOREACH_SAFE(node, next, &worker->world.connections) {
         connection_close(LIST_ENTRY(node, struct connection, in_world), REASON_SHUTDOWN);
     }
@@ -581,7 +387,7 @@ void worker_drain(struct worker *worker, void (*done)(void *context), void *cont
     worker->world.draining = true;
     worker->drained = done;
     worker->drained_context = context;
-    stop_accepting(worker);
+    worker_stop_accepting(worker);
     LIST_FOREACH_SAFE(node, next, &worker->world.connections) {
         connection_drain(LIST_ENTRY(node, struct connection, in_world));
     }
@@ -602,7 +408,7 @@ static void count_unsent(struct worker *worker, const struct spool_notice *notic
 
 void worker_notice(struct worker *worker, struct spool_notice *notice)
 {
-    struct served *served = *find(worker, notice->connection);
+    struct served *served = *worker_find(worker, notice->connection);
 
     if (served != NULL) {
         connection_notice(served->connection, notice);
