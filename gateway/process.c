@@ -132,6 +132,22 @@ int process_become(const struct process_user *user, char ret_error[512])
 
 /* ---- state directory ---- */
 
+/* A new directory that a power cut takes away would take along what is acknowledged in it: SQLite and
+ * the directory store see to what is inside only. */
+static void sync_parent(const char *directory)
+{
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int parent = fd < 0 ? -1 : openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (parent >= 0) {
+        (void)fsync(parent);
+        close(parent);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
 /* Others may pass through: members of control_group must get to the socket inside. They see no names,
  * and every file has its own mode. */
 static int make_one(const char *directory, const struct process_user *user)
@@ -143,6 +159,7 @@ static int make_one(const char *directory, const struct process_user *user)
     if (error != 0) {
         return error == -EEXIST ? 0 : error;
     }
+    sync_parent(directory);
     return user->name != NULL && chown(directory, user->uid, user->gid) != 0 ? -errno : 0;
 }
 

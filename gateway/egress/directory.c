@@ -310,7 +310,8 @@ struct store *store_directory_new(const struct config_store *config,
         return NULL;
     }
     /* A missing parent or a read-only place shows in the first verdict, as it would later. */
-    (void)mkdir(config->path, 0750);
+    if (mkdir(config->path, 0750) == 0)
+        directory_sync_parent(config->path);
     directory->store.operations = &directory_operations;
     directory->offload = context->offload;
     directory->job.reply_to = loop_mailbox(context->loop);

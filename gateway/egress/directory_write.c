@@ -157,6 +157,20 @@ void directory_write(const char *path, struct directory_file *files, size_t coun
     close(directory_fd);
 }
 
+void directory_sync_parent(const char *path)
+{
+    int directory_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int parent_fd =
+        directory_fd < 0 ? -1 : openat(directory_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (parent_fd >= 0) {
+        (void)fsync(parent_fd); /* where it fails, files will, too */
+        close(parent_fd);
+    }
+    if (directory_fd >= 0)
+        close(directory_fd);
+}
+
 static bool directory_is_stale(int directory_fd, const char *name)
 {
     size_t length = strlen(name);

@@ -30,6 +30,10 @@ struct directory_file {
 
 void directory_write(const char *path, struct directory_file *files, size_t count);
 
+/* Puts the entry of a directory that has just been made on disk: a power cut would take it away with
+ * all that was accepted in it. */
+void directory_sync_parent(const char *path);
+
 /* Removes temporary files that a crash left an hour ago or earlier. */
 void directory_sweep(const char *path);
 
