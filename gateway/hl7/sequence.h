@@ -14,7 +14,7 @@
 enum sequence_verdict {
     SEQUENCE_ABSENT,   /* MSH-13 empty: not in use for this message */
     SEQUENCE_NEXT,     /* take the message; *ret_last is the new state */
-    SEQUENCE_RESTART,  /* 0: nothing to take; answer AA with MSA-4 */
+    SEQUENCE_RESTART,  /* 0: the state stays; answer AA with MSA-4 */
     SEQUENCE_RESYNC,   /* -1: take the message; state becomes unknown */
     SEQUENCE_REPEATED, /* the last number again: a repeat, answer as before */
     SEQUENCE_WRONG,    /* AE with MSA-4 = expected */

@@ -85,8 +85,20 @@ static bool headers_allowed(struct exchange *exchange, const struct exchange_pol
     return false;
 }
 
+/* Nothing but the header: what HL7 2.9 (2.10.1) has a restart be. */
+static bool header_alone(const struct exchange *exchange, struct span content)
+{
+    const struct span segment = exchange->batch.header.segment;
+    const char *at = segment.data + segment.length, *end = content.data + content.length;
+
+    while (at < end && (*at == '\r' || *at == '\n')) {
+        at++;
+    }
+    return exchange->batch.envelope == MSH_ENVELOPE_NONE && at == end;
+}
+
 /* Sequence numbers: true when the message goes on to the spool. */
-static bool sequence_allows(struct exchange *exchange, long last)
+static bool sequence_allows(struct exchange *exchange, struct span content, long last)
 {
     long expected = 0;
     enum sequence_verdict verdict = sequence_check(exchange->batch.header.sequence_number, last,
@@ -97,7 +109,8 @@ static bool sequence_allows(struct exchange *exchange, long last)
     exchange->sequence_set = verdict == SEQUENCE_NEXT || verdict == SEQUENCE_RESYNC;
     switch (verdict) {
     case SEQUENCE_RESTART:
-        return false;
+        /* One that holds more is kept as well: its AA is taken for that. */
+        return !header_alone(exchange, content);
     case SEQUENCE_WRONG:
         refuse(exchange, ACK_OUTCOME_ERROR, REASON_SEQUENCE_NUMBER, ACK_ERROR_SEGMENT_SEQUENCE,
                "MSH^1^13");
@@ -200,7 +213,7 @@ static enum exchange_action judge_content(struct exchange *exchange,
     if (!headers_allowed(exchange, policy, content) || !control_id_suffices(exchange, policy)) {
         return EXCHANGE_ANSWER;
     }
-    if (policy->listener->sequence_numbers && !sequence_allows(exchange, sequence_last)) {
+    if (policy->listener->sequence_numbers && !sequence_allows(exchange, content, sequence_last)) {
         return EXCHANGE_ANSWER;
     }
     return EXCHANGE_PUT;

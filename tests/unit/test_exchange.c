@@ -311,6 +311,31 @@ static void a_restart_is_answered_at_once(void **state)
     exchange_case_free(&each);
 }
 
+/* Its AA says that it is safe. */
+static void a_restart_that_holds_a_message_is_kept(void **state)
+{
+    static const char *const contents[] = {
+        EXCHANGE_MSH("FAC", "M1") "|0\rPID|1\r",
+        EXCHANGE_MSH("FAC", "M1") "|0\r" EXCHANGE_MESSAGE("M2"),
+        BHS EXCHANGE_MSH("FAC", "M1") "|0\rBTS|1\r",
+    };
+    struct exchange_case each;
+
+    (void)state;
+    exchange_case_init(&each);
+    each.listener.sequence_numbers = true;
+    each.sequence_last = 5;
+    for (size_t i = 0; i < sizeof(contents) / sizeof(contents[0]); i++) {
+        struct spool_put put = {.outcome = SPOOL_SAFE};
+        exchange_case_judge(&each, contents[i]);
+        assert_int_equal(each.action, EXCHANGE_PUT);
+        assert_false(each.exchange.sequence_set);
+        exchange_case_settle(&each, &put);
+        assert_non_null(memmem(each.out.data, each.out.length, "MSA|AA|M1||6\r", 13));
+    }
+    exchange_case_free(&each);
+}
+
 /* ---- lanes ---- */
 
 static void lane_of(struct exchange_case *each, const char *content, enum config_order order,
@@ -413,6 +438,7 @@ int main(void)
         cmocka_unit_test(control_ids),
         cmocka_unit_test(sequence_numbers),
         cmocka_unit_test(a_restart_is_answered_at_once),
+        cmocka_unit_test(a_restart_that_holds_a_message_is_kept),
         cmocka_unit_test(lanes),
         cmocka_unit_test(long_lanes),
         cmocka_unit_test(facility_with_nul),
