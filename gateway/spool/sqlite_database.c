@@ -132,9 +132,9 @@ static int error_of(sqlite3 *database, int code)
     case SQLITE_TOOBIG:
         return -EFBIG;
     case SQLITE_IOERR:
-        return code == SQLITE_IOERR_NOMEM             ? -ENOMEM
-               : system == ENOSPC || system == EDQUOT ? -ENOSPC
-                                                      : -EIO;
+        return code == SQLITE_IOERR_NOMEM                                ? -ENOMEM
+               : system == ENOSPC || system == EDQUOT || system == EFBIG ? -ENOSPC
+                                                                         : -EIO;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return -EBUSY;
