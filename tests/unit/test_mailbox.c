@@ -24,7 +24,7 @@ struct letter {
 static atomic_uint wakes;
 static sem_t woken;
 static int last[SENDERS];
-static unsigned delivered;
+static unsigned delivered, dropped;
 
 static void on_wake(struct mailbox *mailbox)
 {
@@ -58,6 +58,7 @@ static int setup(void **state)
     (void)state;
     atomic_store(&wakes, 0);
     delivered = 0;
+    dropped = 0;
     for (int i = 0; i < SENDERS; i++)
         last[i] = 0;
     return sem_init(&woken, 0, 0);
@@ -161,6 +162,10 @@ static void done(struct offload_job *job)
 {
     struct task *task = (struct task *)job;
 
+    if (job->dropped) { /* comes from offload_free(), before the mailbox is drained */
+        dropped++;
+        return;
+    }
     assert_int_equal(task->number, last[0] + 1);
     last[0] = task->number;
     delivered++;
@@ -212,6 +217,7 @@ static void jobs_not_begun_are_dropped_at_the_end(void **state)
     offload_free(&offload);
     mailbox_drain(&mailbox);
     assert_in_range(delivered, 1, 2);
+    assert_int_equal(delivered + dropped, 2);
     sem_destroy(&gate);
 }
 

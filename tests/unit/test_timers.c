@@ -176,6 +176,7 @@ static void a_timer_that_restarts_itself_at_once_does_not_hold_up_the_loop(void 
     assert_int_equal(timers_next_ms(&timers, 10), 0);
     timers_run(&timers, 10);
     assert_int_equal(greedy.count, 2);
+    timers_stop(&timers, &greedy.timer); /* it is on this stack */
 }
 
 static void free_itself(struct timer *timer)
