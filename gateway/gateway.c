@@ -357,8 +357,8 @@ void gateway_free(struct gateway **pointer)
     spool_free(&gateway->spool);
     offload_free(&gateway->offload);
     offload_free(&gateway->lookups);
+    ingress_free(&gateway->ingress); /* whose workers may still have something for admin */
     admin_free(&gateway->admin);
-    ingress_free(&gateway->ingress);
     if (gateway->delivery != NULL) {
         mailbox_drain(loop_mailbox(gateway->delivery));
     }

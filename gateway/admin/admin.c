@@ -71,6 +71,18 @@ int admin_http_port(const struct admin *admin)
     return admin->web == NULL ? 0 : web_port(admin->web);
 }
 
+/* Answers that came meanwhile free their requests. What they lead to must not ask those who have
+ * gone before us: the spool, the workers, the delivery. */
+static void admin_drain(struct admin *admin)
+{
+    if (admin->web != NULL)
+        web_end(admin->web);
+    if (admin->control != NULL)
+        control_end(admin->control);
+    while (mailbox_drain(loop_mailbox(admin->loop)) > 0)
+        ; /* an answer may come in two steps */
+}
+
 void admin_free(struct admin **admin)
 {
     struct admin *old = *admin;
@@ -80,8 +92,7 @@ void admin_free(struct admin **admin)
     if (old->loop != NULL) {
         loop_stop(old->loop);
         loop_join(old->loop);
-        mailbox_drain(
-            loop_mailbox(old->loop)); /* answers that came meanwhile free their requests */
+        admin_drain(old);
     }
     web_free(&old->web);
     control_free(&old->control);

@@ -51,6 +51,7 @@ struct control {
     struct list_node clients;
     unsigned client_count;
     uint64_t last_id;
+    bool ended;
 };
 
 static void client_write(struct control_client *client);
@@ -182,6 +183,11 @@ static void client_write(struct control_client *client)
 }
 
 /* ---- what commands call ---- */
+
+bool control_has_ended(const struct control_request *request)
+{
+    return request->control->ended;
+}
 
 bool control_client_gone(const struct control_request *request)
 {
@@ -459,15 +465,21 @@ int control_start(struct control *control)
                             control_on_ready, control);
 }
 
+void control_end(struct control *control)
+{
+    control->ended = true;
+    loop_watch_stop(&control->watch);
+    LIST_FOREACH_SAFE(node, next, &control->clients)
+        client_close(LIST_ENTRY(node, struct control_client, node));
+}
+
 void control_free(struct control **control)
 {
     struct control *old = *control;
 
     if (old == NULL)
         return;
-    loop_watch_stop(&old->watch);
-    LIST_FOREACH_SAFE(node, next, &old->clients)
-        client_close(LIST_ENTRY(node, struct control_client, node));
+    control_end(old);
     control_socket_close(old->fd, old->path, &old->status);
     free(old->path);
     free(old);

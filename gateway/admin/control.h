@@ -75,6 +75,9 @@ struct control_settings {
 struct control *control_new(const struct admin_gateway *gateway, struct loop *loop,
                             const struct control_settings *settings, char ret_error[512]);
 __attribute__((warn_unused_result)) int control_start(struct control *control);
+/* Closes all clients; what comes for them afterwards frees its request and asks for nothing more. With
+ * the loop ended, before its mailbox is drained for the last time: the spool may have gone by then. */
+void control_end(struct control *control);
 void control_free(struct control **control);
 
 #endif

@@ -80,22 +80,26 @@ static void queue_work_free(struct queue_work *work)
     free(work);
 }
 
-static void queue_work_go(struct queue_work *work)
-{
-    struct spool *spool = work->request->gateway->spool;
-
-    if (work->revoked != NULL)
-        spool_call_revoked(spool, &work->call, work->revoked);
-    else
-        spool_call(spool, &work->call);
-}
-
 static void queue_work_fail(struct queue_work *work, int error)
 {
     struct control_request *request = work->request;
 
     queue_work_free(work);
     control_fail(request, control_entry_error_code(error), "%s", control_entry_error_words(error));
+}
+
+static void queue_work_go(struct queue_work *work)
+{
+    struct spool *spool = work->request->gateway->spool;
+
+    if (control_has_ended(work->request)) { /* and with it, perhaps, the spool */
+        queue_work_fail(work, -ECANCELED);
+        return;
+    }
+    if (work->revoked != NULL)
+        spool_call_revoked(spool, &work->call, work->revoked);
+    else
+        spool_call(spool, &work->call);
 }
 
 /* ---- list ---- */

@@ -34,6 +34,8 @@ void control_fail_with(struct control_request *request, const char *code, const 
 void control_when_drained(struct control_request *request,
                           void (*drained)(struct control_request *request));
 bool control_client_gone(const struct control_request *request);
+/* Nothing may be asked of the spool any more. */
+bool control_has_ended(const struct control_request *request);
 
 /* One audit line. entry 0: none. result: "ok" or a code. */
 void control_audit(const struct control_request *request, uint64_t entry, const char *result);

@@ -26,6 +26,7 @@ struct web {
     struct timer timer;
     struct list_node connections;
     struct list_node waiting; /* requests whose answer somebody else makes */
+    bool ended;
 };
 
 /* One TCP connection: how long has it kept us waiting? */
@@ -177,8 +178,11 @@ static enum MHD_Result web_page(struct web_request *request)
 static enum MHD_Result web_ask_status(struct web_request *request)
 {
     const struct admin_gateway *gateway = request->web->gateway;
-    struct admin_reply *reply = admin_reply_new(request->web->loop, web_on_status, request);
 
+    if (request->web->ended)
+        return web_answer_plain(request->connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+                                "the gateway is ending\n");
+    struct admin_reply *reply = admin_reply_new(request->web->loop, web_on_status, request);
     if (reply == NULL)
         return MHD_NO;
     request->waits = true;
@@ -396,12 +400,18 @@ int web_port(const struct web *web)
     return web->port;
 }
 
+void web_end(struct web *web)
+{
+    web->ended = true;
+}
+
 void web_free(struct web **web)
 {
     struct web *old = *web;
 
     if (old == NULL)
         return;
+    web_end(old);
     loop_watch_stop(&old->watch);
     timers_stop(loop_timers(old->loop), &old->timer);
     /* Nobody answers these any more, and MHD can't be stopped while they are suspended. */

@@ -20,6 +20,8 @@ struct web;
 struct web *web_new(const struct admin_gateway *gateway, struct loop *loop, const char *address,
                     char ret_error[512]);
 __attribute__((warn_unused_result)) int web_start(struct web *web);
+/* From here on the status page is not available: those who make it are ending. */
+void web_end(struct web *web);
 void web_free(struct web **web);
 int web_port(const struct web *web);
 

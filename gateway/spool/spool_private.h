@@ -4,7 +4,8 @@
  *
  *   spool.c          life, thread, mail from other threads
  *   spool_group.c    one transaction for settlements and puts; what happens when it fails
- *   spool_lanes.c    lanes, routes, the window, entries on their way to the sink
+ *   spool_lanes.c    lanes and routes
+ *   spool_pump.c     the window, entries on their way to the sink
  *   spool_transient.c  acknowledge = "delivered": entries that are never on disk
  *   spool_acts.c     calls, an operator's acts, purge
  *   spool_metrics.c  what is counted
@@ -169,7 +170,8 @@ bool spool_lane_flows(const struct spool *spool, const struct spool_lane *lane);
 /* Whether one more entry of bytes may be out. */
 bool spool_lane_has_room(const struct spool *spool, const struct spool_lane *lane, int64_t bytes);
 void spool_lane_wants_pump(struct spool *spool, struct spool_lane *lane);
-/* Asks the backend again what waits and whether the lane is stopped. */
+/* Asks the backend again what waits and whether the lane is stopped; refresh also has it pumped. */
+void spool_lane_count_rows(struct spool *spool, struct spool_lane *lane);
 void spool_lane_refresh(struct spool *spool, struct spool_lane *lane);
 void spool_lanes_refresh(struct spool *spool, const struct spool_route_state *route);
 void spool_lanes_pump(struct spool *spool);

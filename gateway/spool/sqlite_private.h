@@ -5,8 +5,10 @@
  *   sqlite_database.c  the file, its settings, schema and statements, errors
  *   sqlite_keys.c      keys, epochs, the digest key
  *   sqlite_lanes.c     lanes and their counters
- *   sqlite_rows.c      rows: put, read, lease, settle
- *   sqlite_acts.c      an operator's acts, purge, sealing anew
+ *   sqlite_rows.c      rows: reading and writing
+ *   sqlite_lease.c     put, lease, settle
+ *   sqlite_acts.c      an operator's acts
+ *   sqlite_purge.c     purge, sealing anew
  *   sqlite_list.c      lists, show, statistics
  *   sqlite_records.c   records of safe messages
  *
@@ -309,8 +311,13 @@ __attribute__((warn_unused_result)) int message_insert(struct sqlite_spool *spoo
                                                        const struct sqlite_lane *lane,
                                                        const struct message *message,
                                                        int64_t connection);
+/* A row without an outcome, as settling will need it. */
+void fresh_note(struct sqlite_spool *spool, int64_t id, struct sqlite_lane *lane, int64_t bytes,
+                int64_t epoch);
 /* Forgets what is known of a row; of all rows when id is 0 (rollback, lanes that go). */
 void fresh_forget(struct sqlite_spool *spool, int64_t id);
+/* ---- sqlite_lease.c ---- */
+
 /* The id for a new row. */
 int64_t row_next_id(struct sqlite_spool *spool);
 int sqlite_room(struct spool_backend *backend, int64_t bytes, unsigned rows);
@@ -331,6 +338,14 @@ int sqlite_move(struct spool_backend *backend, const char *from, const char *to,
                 uint64_t *ret_moved, bool *ret_done);
 /* The move that a crash interrupted, to its end. Outside a transaction. */
 __attribute__((warn_unused_result)) int acts_finish_move(struct sqlite_spool *spool);
+/* The view of row_get() ends. */
+void view_done(struct sqlite_spool *spool);
+/* Seals the row anew, for its lane or another one. */
+__attribute__((warn_unused_result)) int
+row_reseal(struct sqlite_spool *spool, const struct row_view *view, struct sqlite_lane *lane);
+
+/* ---- sqlite_purge.c ---- */
+
 int sqlite_purge(struct spool_backend *backend, int64_t now_ms, unsigned limit);
 
 /* ---- sqlite_list.c ---- */

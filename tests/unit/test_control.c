@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <psa/crypto.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -134,6 +136,7 @@ static int teardown(void **state)
     loop_stop(f->loop);
     loop_join(f->loop);
     spool_free(&f->spool);
+    control_end(f->control);
     mailbox_drain(loop_mailbox(f->loop));
     control_free(&f->control);
     loop_free(&f->loop);
@@ -610,6 +613,50 @@ static void socket_files(void **state)
     assert_non_null(strstr(error, "no-such-group-here"));
 }
 
+struct spool_block {
+    struct spool_call call;
+    sem_t begun, go_on;
+};
+
+static void block_spool(struct spool_call *call, struct spool *spool, struct spool_backend *backend)
+{
+    struct spool_block *block = call->context;
+
+    (void)spool;
+    (void)backend;
+    sem_post(&block->begun);
+    while (sem_wait(&block->go_on) != 0)
+        ;
+}
+
+/* The first page comes when neither the loop nor the spool is there any more. */
+static void a_list_under_way_ends_with_the_gateway(void **state)
+{
+    struct fixture *f = *state;
+    struct spool_block block = {.call = {.call = block_spool, .context = &block}};
+    struct client client = client_open(f), other = client_open(f);
+
+    sem_init(&block.begun, 0, 0);
+    sem_init(&block.go_on, 0, 0);
+    spool_call(f->spool, &block.call);
+    while (sem_wait(&block.begun) != 0)
+        ;
+    say(&client, "{\"command\": \"queue.list\"}\n");
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    say(&other, "{\"command\": \"ping\"}\n");
+    json_decref(hear(&other));
+    loop_stop(f->loop);
+    loop_join(f->loop);
+    sem_post(&block.go_on);
+    spool_free(&f->spool);
+    control_end(f->control);
+    assert_true(mailbox_drain(loop_mailbox(f->loop)) > 0);
+    client_close(&client);
+    client_close(&other);
+    sem_destroy(&block.begun);
+    sem_destroy(&block.go_on);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -629,6 +676,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(slow_and_broken_clients, setup, teardown),
         cmocka_unit_test_setup_teardown(many_clients, setup, teardown),
         cmocka_unit_test_setup_teardown(socket_files, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_list_under_way_ends_with_the_gateway, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

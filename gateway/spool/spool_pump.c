@@ -1,0 +1,267 @@
+/*
+ * Entries on their way to the sink: the window, and when more of a lane is handed out.
+ */
+#include "spool/spool_private.h"
+
+#include <stdlib.h>
+
+/* ---- the window ---- */
+
+bool spool_lane_flows(const struct spool *spool, const struct spool_lane *lane)
+{
+    return spool->sink != NULL && lane->route->open && lane->route->revoked == 0 &&
+           !lane->stopped && !timer_is_running(&lane->hold);
+}
+
+static unsigned lane_window(const struct spool_lane *lane)
+{
+    return lane->unordered ? SPOOL_LANE_WINDOW_UNORDERED : SPOOL_LANE_WINDOW;
+}
+
+/* Bytes that may still go out; the first entry always may. */
+static int64_t lane_room_bytes(const struct spool *spool, const struct spool_lane *lane)
+{
+    int64_t of_lane = SPOOL_LANE_WINDOW_BYTES - lane->out_bytes;
+    int64_t of_all = SPOOL_AHEAD_BYTES - spool->ahead_bytes;
+
+    if (lane->out_count == 0)
+        return SPOOL_LANE_WINDOW_BYTES;
+    return of_lane < of_all ? of_lane : of_all;
+}
+
+bool spool_lane_has_room(const struct spool *spool, const struct spool_lane *lane, int64_t bytes)
+{
+    if (lane->out_count == 0)
+        return true;
+    return lane->out_count < lane_window(lane) && bytes <= lane_room_bytes(spool, lane);
+}
+
+/* Reading from disk waits until half of the window is free, so that it reads many rows at once. */
+static bool lane_is_low(const struct spool_lane *lane)
+{
+    return lane->out_count <= lane_window(lane) / 2 &&
+           (lane->out_count == 0 || lane->out_bytes <= SPOOL_LANE_WINDOW_BYTES / 2);
+}
+
+/* ---- holdings ---- */
+
+struct spool_holding *spool_holding_new(struct spool *spool, struct spool_lane *lane,
+                                        struct message *message, uint64_t id)
+{
+    struct spool_holding *holding = calloc(1, sizeof *holding);
+
+    if (holding == NULL)
+        return NULL;
+    holding->spool = spool;
+    holding->lane = lane;
+    holding->entry.id = id;
+    holding->entry.route = lane->route->name;
+    holding->entry.lane = lane->name;
+    holding->entry.message = message_reference(message);
+    list_init(&holding->entry.node);
+    list_init(&holding->node);
+    return holding;
+}
+
+void spool_holding_free(struct spool_holding *holding)
+{
+    if (holding == NULL)
+        return;
+    list_remove(&holding->node);
+    timers_stop(&holding->spool->timers, &holding->deadline);
+    message_release(&holding->entry.message);
+    verdict_clear(&holding->entry.verdict);
+    free(holding->sequence_key);
+    free(holding);
+}
+
+void spool_holding_out(struct spool_holding *holding)
+{
+    struct spool_lane *lane = holding->lane;
+    int64_t bytes = (int64_t)holding->entry.message->body.length;
+
+    holding->ahead = lane->out_count > 0;
+    if (holding->ahead)
+        holding->spool->ahead_bytes += bytes;
+    lane->out_count++;
+    lane->out_bytes += bytes;
+    lane->route->out++;
+    if (!holding->entry.transient)
+        lane->out_stored++;
+}
+
+void spool_holding_back(struct spool_holding *holding)
+{
+    struct spool_lane *lane = holding->lane;
+    int64_t bytes = (int64_t)holding->entry.message->body.length;
+
+    list_remove(&holding->node);
+    if (holding->ahead)
+        holding->spool->ahead_bytes -= bytes;
+    lane->out_count--;
+    lane->out_bytes -= bytes;
+    lane->route->out--;
+    if (!holding->entry.transient)
+        lane->out_stored--;
+}
+
+static void holding_deliver(struct mail *mail)
+{
+    struct spool_entry *entry =
+        (struct spool_entry *)(void *)((char *)mail - offsetof(struct spool_entry, mail));
+    const struct spool_sink *sink = &((struct spool_holding *)entry)->sink->sink;
+
+    sink->on_entry(sink->context, entry);
+}
+
+void spool_holding_push(struct spool_holding *holding)
+{
+    struct spool *spool = holding->spool;
+
+    list_append(&holding->lane->out, &holding->node);
+    holding->sink = spool->sink;
+    holding->entry.mail.deliver = holding_deliver;
+    mailbox_post(spool->sink->sink.mailbox, &holding->entry.mail);
+}
+
+/* ---- handing out ---- */
+
+void spool_lane_wants_pump(struct spool *spool, struct spool_lane *lane)
+{
+    if (list_empty(&lane->in_pump))
+        list_append(&spool->pump, &lane->in_pump);
+}
+
+static void lane_take_row(void *context, struct spool_row *row, struct message *message)
+{
+    struct spool_lane *lane = context;
+    struct spool_holding *holding = spool_holding_new(lane->spool, lane, message, row->id);
+
+    if (holding == NULL) {
+        spool_backend_release(lane->spool->backend, row->id);
+        spool_lane_hold(lane);
+    } else {
+        holding->entry.attempts = row->attempts;
+        holding->entry.counted_attempts = row->counted_attempts;
+        holding->entry.due_wall_ms = row->due_ms;
+        holding->entry.resumes_lane = row->id == lane->resume_id;
+        if (holding->entry.resumes_lane)
+            lane->resume_id = 0;
+        lane->waiting_rows--;
+        spool_holding_out(holding);
+        spool_holding_push(holding);
+    }
+    message_release(&message);
+    spool_row_clear(row);
+}
+
+/* The replayed head is not there to say it (damaged, or discarded meanwhile): the sink, which has
+ * stopped the lane, must hear all the same that it goes on. */
+static void lane_resume_without_head(struct spool *spool, struct spool_lane *lane)
+{
+    if (lane->resume_id == 0)
+        return;
+    lane->resume_id = 0;
+    spool_lane_tell_resumed(spool, lane);
+}
+
+/* Hands out rows that wait on disk, those before the first waiting transient. How many, or an error. */
+static int lane_pump_rows(struct spool *spool, struct spool_lane *lane)
+{
+    uint64_t below = UINT64_MAX;
+    unsigned limit = lane_window(lane) - lane->out_count;
+    int64_t bytes = lane_room_bytes(spool, lane);
+
+    if (spool->failure != 0)
+        return 0;
+    if (lane->waiting_rows == 0) {
+        lane_resume_without_head(spool, lane);
+        return 0;
+    }
+    if (!list_empty(&lane->transients))
+        below = LIST_ENTRY(lane->transients.next, struct spool_holding, node)->entry.id;
+    if (lane->resume_id != 0) { /* the window may be full of what waits behind it */
+        below = lane->resume_id + 1;
+        limit = 1;
+        bytes = INT64_MAX;
+    } else if (!lane_is_low(lane) || bytes <= 0) {
+        return 0;
+    }
+    int result = spool_backend_lease_below(spool->backend, lane->name, below, limit, bytes,
+                                           spool_wall(spool), lane_take_row, lane);
+    if (result == 0)
+        lane_resume_without_head(spool, lane);
+    return result;
+}
+
+static bool lane_pump_transient(struct spool *spool, struct spool_lane *lane)
+{
+    if (list_empty(&lane->transients))
+        return false;
+    struct spool_holding *holding = LIST_ENTRY(lane->transients.next, struct spool_holding, node);
+    if (!spool_lane_has_room(spool, lane, (int64_t)holding->entry.message->body.length))
+        return false;
+    list_remove(&holding->node);
+    timers_stop(&spool->timers, &holding->deadline);
+    spool_holding_out(holding);
+    spool_holding_push(holding);
+    return true;
+}
+
+static int lane_pump(struct spool *spool, struct spool_lane *lane)
+{
+    while (spool_lane_flows(spool, lane)) {
+        bool rows_may_wait = lane->waiting_rows > 0;
+        int rows = lane_pump_rows(spool, lane);
+        if (rows < 0)
+            return rows;
+        if (rows > 0)
+            continue;
+        /* No row came: either none is due before the transient, or the window is not low. Only in the
+         * first case may the transient go. */
+        if (rows_may_wait &&
+            (!lane_is_low(lane) || lane_room_bytes(spool, lane) <= 0 || spool->failure != 0))
+            break;
+        if (lane_pump_transient(spool, lane))
+            continue;
+        if (rows_may_wait && list_empty(&lane->transients))
+            spool_lane_count_rows(spool, lane); /* some were damaged, and are dead letters now */
+        break;
+    }
+    return 0;
+}
+
+static int lanes_pump_all(struct spool *spool, void *context)
+{
+    struct list_node *node;
+
+    (void)context;
+    while ((node = list_pop_front(&spool->pump)) != NULL) {
+        struct spool_lane *lane = LIST_ENTRY(node, struct spool_lane, in_pump);
+        int result = lane_pump(spool, lane);
+        if (result < 0) {
+            spool_lane_wants_pump(spool, lane);
+            return result;
+        }
+    }
+    return 0;
+}
+
+/* The transaction is for rows that turn out to be damaged and become dead letters. */
+void spool_lanes_pump(struct spool *spool)
+{
+    if (list_empty(&spool->pump) || spool->sink == NULL)
+        return;
+    if (spool->failure != 0) {
+        /* What waits on disk stays on the list; what is only in memory may go on. */
+        LIST_FOREACH_SAFE(node, next, &spool->pump) {
+            struct spool_lane *lane = LIST_ENTRY(node, struct spool_lane, in_pump);
+            if (lane_pump(spool, lane) == 0 && lane->waiting_rows == 0)
+                list_remove(&lane->in_pump);
+        }
+        return;
+    }
+    int result = spool_transaction(spool, lanes_pump_all, NULL);
+    if (result < 0 && spool->failure == 0)
+        spool_fail(spool, result);
+}
