@@ -65,6 +65,9 @@ class Plan:
     def put(self, *about):
         return self.raw.put(*about)
 
+    def https_client(self, streams, size):
+        return self.raw.https_client(self.server, streams, size)
+
     def stored(self, connections, size, tls):
         with Bench(self.pki, self.nobody, "stored", tls) as bench:
             values = bench.measure(connections, size, self.seconds)
@@ -105,7 +108,8 @@ class Plan:
                           (True, "raw: TLS ping-pong, the server's part")):
             rows += [Row(what, f"{text}, {c} connections", partial(self.pingpong, c, size, tls))
                      for size, text in SIZES.items() for c in self.connections]
-        return rows
+        return rows + [Row("raw: HTTPS client (libcurl, HTTP/2), its CPU alone", f"{text}, {c} requests at once",
+                           partial(self.https_client, c, size)) for size, text in SIZES.items() for c in self.connections]
 
     @staticmethod
     def _rss(connections):

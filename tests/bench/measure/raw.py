@@ -1,5 +1,6 @@
 """Raw limits: what disk, database, sockets and TLS take without a gateway."""
 import json
+import re
 import subprocess
 
 from harness import places
@@ -36,6 +37,15 @@ class Raw:
     def pingpong(self, connections, size, tls):
         answer = self._run("bench_pingpong", connections, size, self.seconds, *([self.pki.directory] if tls else []))
         return self._values(answer, "per_second")
+
+    def https_client(self, store, streams, size):
+        """bench_http: requests by gateway/http, so libcurl's part of a delivery."""
+        requests = max(streams, int(self.seconds * (6000 if size < 10000 else 1200)))
+        done = subprocess.run([places.BUILD / "tests/bench/bench_http", store.url(), store.ca, str(requests), str(streams),
+                               str(size)], text=True, capture_output=True, timeout=120, stdin=subprocess.DEVNULL, check=False)
+        match = re.search(r": (\d+)/s, ([0-9.]+) us CPU", done.stdout)
+        assert done.returncode == 0 and match, f"bench_http: {done.stdout.strip()} {done.stderr.strip()}"
+        return {"cpu": float(match[2]) / 1000, "rate": float(match[1])}
 
     def fill(self, directory, count, size, route, lane, peer, listener):
         self._run("bench_disk", "fill", directory, count, size, route, lane, peer, listener)
