@@ -18,7 +18,7 @@ static struct config *load_config(const struct gateway_options *options)
     struct config *config;
 
     problems_init(&problems);
-    config = config_load(options->config_file, options->directory, &problems);
+    config = config_load_to_look_at(options->config_file, options->directory, &problems);
     if (config != NULL) {
         config_check_files(config, &problems);
     }
