@@ -223,6 +223,10 @@ struct config {
 
 /* NULL when there is an error among the problems. directory may be NULL. */
 struct config *config_load(const char *file, const char *directory, struct problems *problems);
+/* The same, but what could be read comes back although it has errors, so that files and certificates
+ * can be looked at in the same go: never to run with. Required settings may be NULL in it. */
+struct config *config_load_to_look_at(const char *file, const char *directory,
+                                      struct problems *problems);
 /* The same from memory; name stands for the file's: it is where @include and relative paths start. */
 struct config *config_load_text(const char *text, size_t length, const char *name,
                                 const char *directory, struct problems *problems);

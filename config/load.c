@@ -95,11 +95,11 @@ static struct config *begin(const char *name, const char *directory, struct prob
     return config;
 }
 
-/* NULL and everything freed when an error was found since there were `errors` of them. */
-static struct config *finish(struct config *config, struct source *source,
-                             struct problems *problems, size_t errors)
+/* Reads and checks; false when there is nothing to look at further. */
+static bool read_and_check(struct config *config, struct source *source, struct problems *problems)
 {
-    if (source && read_settings(config, source, problems) && !memory_failed(config->memory)) {
+    bool whole = source && read_settings(config, source, problems);
+    if (whole && !memory_failed(config->memory)) {
         derive(config);
         check(config, problems);
     }
@@ -108,7 +108,25 @@ static struct config *finish(struct config *config, struct source *source,
     }
     problems_sort(problems);
     source_free(&source);
-    if (problems->errors > errors) {
+    return whole && !memory_failed(config->memory);
+}
+
+/* NULL and everything freed when an error was found since there were `errors` of them. */
+static struct config *finish(struct config *config, struct source *source,
+                             struct problems *problems, size_t errors)
+{
+    if (!read_and_check(config, source, problems) || problems->errors > errors) {
+        config_free(&config);
+    }
+    return config;
+}
+
+struct config *config_load_to_look_at(const char *file, const char *directory,
+                                      struct problems *problems)
+{
+    struct config *config = begin(file, directory, problems);
+    if (config &&
+        !read_and_check(config, source_load(config->memory, config->file, problems), problems)) {
         config_free(&config);
     }
     return config;

@@ -47,7 +47,8 @@ static void check_bundle(struct check_place *at, const struct bundle_files *want
 {
     struct bundle_files readable = *wanted, *files = &readable;
 
-    if (!check_can_read(files->certificate) || !check_can_read(files->key))
+    if (files->certificate == NULL || files->key == NULL || !check_can_read(files->certificate) ||
+        !check_can_read(files->key))
         return;
     /* A missing list hides nothing of what is wrong with the rest. */
     if (!check_can_read(files->ca))
