@@ -77,7 +77,7 @@ static inline struct memory *memory_of(struct spool_backend *backend)
 /* ---- memory_store.c ---- */
 
 void memory_row_free(struct memory_row *row);
-char *memory_text(struct span text);
+char *memory_span_text(struct span text);
 int memory_row_duplicate(const struct spool_row *from, struct spool_row *ret_row);
 struct memory_row *memory_row_copy(const struct memory_row *from);
 void memory_record_free(void *record);
@@ -85,7 +85,7 @@ int memory_record_order(const void *a, const void *b);
 /* The index of the lane; made when it isn't there yet and route is given. SIZE_MAX: none. */
 size_t memory_lane(struct memory *memory, const char *name, const char *route);
 /* Room to note a change; NULL (and failed) when memory is out. */
-struct memory_change *memory_note(struct memory *memory, enum memory_change_kind kind);
+struct memory_change *memory_change_note(struct memory *memory, enum memory_change_kind kind);
 const struct memory_row *memory_get(const struct memory *memory, uint64_t id);
 /* Takes over row (NULL: removes), and counts. */
 int memory_set(struct memory *memory, uint64_t id, struct memory_row *row);

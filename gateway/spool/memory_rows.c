@@ -41,9 +41,9 @@ static struct memory_row *memory_row_new(const struct message *message, const ch
                                   .route = strdup(route),
                                   .peer = strdup(message->peer),
                                   .listener = strdup(message->listener),
-                                  .control_id = memory_text(message->control_id),
+                                  .control_id = memory_span_text(message->control_id),
                                   .control_id_length = message->control_id.length,
-                                  .message_type = memory_text(message->message_type),
+                                  .message_type = memory_span_text(message->message_type),
                                   .batch = message->batch,
                                   .received_ms = message->received_wall_ms,
                                   .bytes = (int64_t)message->body.length,
@@ -264,7 +264,8 @@ int memory_sequence_put(struct spool_backend *backend, const char *key, long las
 {
     struct memory *memory = memory_of(backend);
     size_t index = memory_sequence(memory, key);
-    struct memory_change *change = index == SIZE_MAX ? NULL : memory_note(memory, CHANGE_SEQUENCE);
+    struct memory_change *change =
+        index == SIZE_MAX ? NULL : memory_change_note(memory, CHANGE_SEQUENCE);
 
     if (change == NULL) {
         memory->failed = true;

@@ -16,7 +16,7 @@ void memory_row_free(struct memory_row *row)
     free(row);
 }
 
-char *memory_text(struct span text)
+char *memory_span_text(struct span text)
 {
     char *copy = malloc(text.length + 1);
 
@@ -36,7 +36,7 @@ int memory_row_duplicate(const struct spool_row *from, struct spool_row *ret_row
     copy.route = strdup(from->route);
     copy.peer = strdup(from->peer);
     copy.listener = strdup(from->listener);
-    copy.control_id = memory_text(span_of(from->control_id, from->control_id_length));
+    copy.control_id = memory_span_text(span_of(from->control_id, from->control_id_length));
     copy.message_type = strdup(from->message_type);
     if (copy.lane == NULL || copy.route == NULL || copy.peer == NULL || copy.listener == NULL ||
         copy.control_id == NULL || copy.message_type == NULL) {
@@ -134,7 +134,7 @@ static void memory_count(struct memory *memory, const struct memory_row *row, in
 
 /* ---- changes and their undoing ---- */
 
-struct memory_change *memory_note(struct memory *memory, enum memory_change_kind kind)
+struct memory_change *memory_change_note(struct memory *memory, enum memory_change_kind kind)
 {
     if (memory->change_count == memory->change_capacity) {
         size_t capacity = memory->change_capacity == 0 ? 64 : memory->change_capacity * 2;
@@ -217,7 +217,7 @@ int memory_set(struct memory *memory, uint64_t id, struct memory_row *row)
 
     if ((row == NULL || memory_lane(memory, row->row.lane, row->row.route) != SIZE_MAX) &&
         memory_slot_make(memory, id) == 0)
-        change = memory_note(memory, CHANGE_ROW);
+        change = memory_change_note(memory, CHANGE_ROW);
     if (change == NULL) {
         memory->failed = true;
         memory_row_free(row);
@@ -231,7 +231,7 @@ int memory_set(struct memory *memory, uint64_t id, struct memory_row *row)
 int memory_stop_lane(struct memory *memory, const char *name, uint64_t id)
 {
     size_t lane = memory_lane(memory, name, NULL);
-    struct memory_change *change = memory_note(memory, CHANGE_STOP);
+    struct memory_change *change = memory_change_note(memory, CHANGE_STOP);
 
     if (change == NULL)
         return -ENOMEM;
@@ -263,7 +263,7 @@ static struct memory_record *memory_record_swap(struct memory *memory, const uin
 
 int memory_record_set(struct memory *memory, const uint8_t digest[32], struct memory_record *record)
 {
-    struct memory_change *change = memory_note(memory, CHANGE_RECORD);
+    struct memory_change *change = memory_change_note(memory, CHANGE_RECORD);
 
     if (change == NULL) {
         memory_record_free(record);
