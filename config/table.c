@@ -14,6 +14,7 @@
 #define HOUR_MS (3600L * 1000)
 #define MIB (1024L * 1024)
 #define GIB (1024L * MIB)
+#define FRAME_MAXIMUM (512L * MIB) /* SQLite keeps no value of 10^9 bytes */
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define DIRECTORY_STORE (1u << CONFIG_STORE_DIRECTORY)
@@ -133,7 +134,7 @@ static const struct setting peer_settings[] = {
      .maximum = 100000, .help = "At once, over all its addresses."},
     {AT(messages_per_second), .type = SETTING_INT, .fallback = "0", .maximum = 1000000,
      .help = "Over it reading pauses, nothing is refused; 0: no limit."},
-    {AT(maximum_message_bytes), .type = SETTING_INT64, .fallback = "0", .maximum = GIB,
+    {AT(maximum_message_bytes), .type = SETTING_INT64, .fallback = "0", .maximum = FRAME_MAXIMUM,
      .help = "Larger messages are refused; 0: the listener's maximum_frame_bytes."},
 };
 #undef OWNER
@@ -190,7 +191,7 @@ static const struct setting listener_settings[] = {
     {AT(maximum_connections_per_address), .type = SETTING_INT, .fallback = "64", .minimum = 1,
      .maximum = 1000000, .help = "At once from one address; raise it where a NAT hides many."},
     {AT(maximum_frame_bytes), .type = SETTING_INT64, .fallback = "16777216", .minimum = 256,
-     .maximum = GIB, .help = "Larger frames are refused (embedded PDFs need some MiB)."},
+     .maximum = FRAME_MAXIMUM, .help = "Larger frames are refused (embedded PDFs need some MiB)."},
     {AT(maximum_junk_bytes), .type = SETTING_INT64, .fallback = "1048576", .maximum = GIB,
      .help = "Bytes between two frames before the connection is closed; 0: no limit."},
     {AT(handshake_timeout_ms), .type = SETTING_INT64, .fallback = "10000", .minimum = 10,
@@ -267,7 +268,7 @@ static const struct setting store_settings[] = {
     {AT(maximum_connections), .type = SETTING_INT, .fallback = "4", .minimum = 1, .maximum = 1024,
      .only = HTTP_STORE, .help = "To the store's host; HTTP/2 carries many requests on each."},
     {AT(maximum_answer_bytes), .type = SETTING_INT64, .fallback = "1048576", .minimum = 1024,
-     .maximum = GIB, .only = HTTP_STORE,
+     .maximum = FRAME_MAXIMUM, .only = HTTP_STORE,
      .help = "Larger answers are cut off and count as unreadable."},
     {.name = "verdicts",
      .offset = offsetof(struct config_store, verdicts),
