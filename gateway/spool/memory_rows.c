@@ -21,7 +21,11 @@ int memory_digest(struct spool_backend *backend, struct message *message)
 {
     const struct span parts[] = {span_of_string(message->peer), message->control_id, message->body};
 
-    return digest_compute(memory_of(backend)->digest_key, parts, 3, message->digest);
+    int result = digest_compute(memory_of(backend)->digest_key, parts, 3, message->digest);
+
+    if (result == 0)
+        message_fold_listener(message);
+    return result;
 }
 
 uint64_t memory_reserve_id(struct spool_backend *backend)

@@ -4,7 +4,10 @@
  * Ownership: whoever holds a reference may read it on any thread; the last release frees it.
  * body is the sender's bytes, never changed. Names (peer, listener) are copies.
  * stable_id = the first 16 bytes of the keyed digest of peer, MSH-10 and bytes (semantics, Answers):
- * the same for a sender's repeat; it names the object at the store.
+ * the same for a sender's repeat; it names the object at the store. The other 16 bytes have the
+ * listener's name folded in: they identify the retransmission record. The same bytes that come in on
+ * two listeners are two messages, which may go to two stores: calling the second one safe because of
+ * the first would lose it.
  */
 #ifndef MLLPGW_SPOOL_MESSAGE_H
 #define MLLPGW_SPOOL_MESSAGE_H
@@ -35,5 +38,13 @@ struct message {
 struct message *message_new(const char *peer, const char *listener, char *body, size_t length);
 struct message *message_reference(struct message *message);
 void message_release(struct message **message);
+
+/* The half of a digest that identifies the retransmission record. */
+static inline const uint8_t *message_record_id(const uint8_t digest[32])
+{
+    return digest + MESSAGE_STABLE_ID_BYTES;
+}
+/* For backends, once the digest of peer, MSH-10 and bytes is in place. */
+void message_fold_listener(struct message *message);
 
 #endif

@@ -140,7 +140,8 @@ int sqlite_discard(struct spool_backend *backend, uint64_t id, int64_t now_ms)
     if (result == 0 && leases_has(&spool->leases, id))
         result = -EBUSY;
     if (result == 0)
-        result = records_remove(spool, view.digest);
+        result = records_remove(spool,
+                                span_of(message_record_id((const uint8_t *)view.digest.data), 16));
     if (result == 0)
         result = row_remove(spool, &view);
     if (result == 0 && view.lane->now.stopped_by == view.id)

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define RECORD_DIGEST_BYTES 16 /* of a keyed digest: no two messages share them */
+#define RECORD_DIGEST_BYTES 16 /* message_record_id(): no two messages of a listener share them */
 
 /* ---- loading ---- */
 
@@ -258,7 +258,7 @@ int sqlite_record_find(struct spool_backend *backend, const uint8_t digest[32], 
     struct sqlite_spool *spool = sqlite_of(backend);
     struct record_search search;
 
-    int result = record_search(spool, digest, &search);
+    int result = record_search(spool, message_record_id(digest), &search);
     if (result <= 0)
         return result == 0 ? -ENOENT : result;
     sqlite3_stmt *statement = statement_get(spool, STATEMENT_RECORD_FULL);
@@ -380,7 +380,7 @@ static int record_insert(struct sqlite_spool *spool, int64_t sequence,
     int result = 0;
 
     if (answer != NULL) {
-        const struct seal_place place = record_place(sequence, message->digest);
+        const struct seal_place place = record_place(sequence, message_record_id(message->digest));
         result = keys_seal(spool, &place, span_of(answer->data, answer->length));
     }
     if (result == 0 && statement == NULL)
@@ -389,7 +389,8 @@ static int record_insert(struct sqlite_spool *spool, int64_t sequence,
         return result;
     sqlite3_clear_bindings(statement); /* most have neither code nor answer */
     sqlite3_bind_int64(statement, 1, sequence);
-    statement_bind_span(statement, 2, span_of(message->digest, RECORD_DIGEST_BYTES));
+    statement_bind_span(statement, 2,
+                        span_of(message_record_id(message->digest), RECORD_DIGEST_BYTES));
     sqlite3_bind_int64(statement, 3, now_ms);
     if (verdict != NULL && verdict->code[0] != '\0')
         statement_bind_text(statement, 4, verdict->code);
@@ -405,17 +406,18 @@ int sqlite_record_put(struct spool_backend *backend, const struct message *messa
                       const struct verdict *verdict, int64_t now_ms)
 {
     struct sqlite_spool *spool = sqlite_of(backend);
+    const uint8_t *id = message_record_id(message->digest);
     int64_t sequence = spool->next_record;
     int result = 0;
 
     /* One that is past the window may still be there; mostly it was looked for a moment ago. */
-    if (!spool->absent_known || memcmp(spool->absent, message->digest, RECORD_DIGEST_BYTES) != 0)
-        result = records_remove(spool, span_of(message->digest, RECORD_DIGEST_BYTES));
+    if (!spool->absent_known || memcmp(spool->absent, id, RECORD_DIGEST_BYTES) != 0)
+        result = records_remove(spool, span_of(id, RECORD_DIGEST_BYTES));
     spool->absent_known = false;
     if (result == 0)
         result = record_insert(spool, sequence, message, verdict, now_ms);
     if (result == 0)
-        result = record_index_add(&spool->records, record_key(message->digest), sequence);
+        result = record_index_add(&spool->records, record_key(id), sequence);
     if (result < 0) {
         spool->failed = true;
         return result;
@@ -441,7 +443,8 @@ static int record_reseal(struct sqlite_spool *spool, int64_t sequence)
         return result;
     int64_t recorded_ms = sqlite3_column_int64(statement, 1);
     int64_t epoch = sqlite3_column_int64(statement, 4);
-    memcpy(message.digest, sqlite3_column_blob(statement, 0), RECORD_DIGEST_BYTES);
+    memcpy(message.digest + MESSAGE_STABLE_ID_BYTES, sqlite3_column_blob(statement, 0),
+           RECORD_DIGEST_BYTES);
     result = record_read(spool, statement, sequence, &record);
     sqlite3_reset(statement);
     if (result < 0)
