@@ -22,6 +22,7 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,6 +31,7 @@
 #define WARM_UP_S 0.2
 
 struct end {
+    struct end *next; /* bench.ends */
     int fd;
     struct tls_session *tls;
     bool open;       /* the handshake is over */
@@ -44,6 +46,7 @@ static struct {
     char scratch[READ_BYTES];
     struct tls_server *server;
     struct tls_client_context *client;
+    struct end *ends;
     uint64_t requests;
     int opened;
 } bench;
@@ -149,6 +152,8 @@ static struct end *end_new(int epoll_fd, int fd)
     if (end == NULL)
         fail("calloc");
     end->fd = fd;
+    end->next = bench.ends;
+    bench.ends = end;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     if (bench.server != NULL)
         end->tls = tls_session_new(bench.server, fd, span_of(NULL, 0));
@@ -156,6 +161,18 @@ static struct end *end_new(int epoll_fd, int fd)
         end->tls = tls_client_session_new(bench.client, fd);
     end_watch(epoll_fd, end, EPOLL_CTL_ADD);
     return end;
+}
+
+static void ends_free(void)
+{
+    while (bench.ends != NULL) {
+        struct end *end = bench.ends;
+
+        bench.ends = end->next;
+        tls_session_free(&end->tls);
+        close(end->fd);
+        free(end);
+    }
 }
 
 /* ---- the server ---- */
@@ -264,6 +281,7 @@ static void use_server_tls(const char *directory)
     struct bundle *bundle = bundle_load(&files, (int64_t)time(NULL), report, NULL);
     if (bundle != NULL)
         bench.server = tls_server_new(bundle, TLS_CLIENT_REQUIRED, error);
+    bundle_release(&bundle);
     if (bench.server == NULL)
         exit(1);
 }
@@ -324,5 +342,9 @@ int main(int argc, char **argv)
         use_server_tls(argv[4]);
     server_run(listener, connections, strtod(argv[3], NULL));
     kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    ends_free();
+    tls_server_release(&bench.server);
+    free(bench.request);
     return 0;
 }
