@@ -71,6 +71,11 @@ void spool_backend_rollback(struct spool_backend *backend)
     backend->operations->rollback(backend);
 }
 
+bool spool_backend_disk_room(struct spool_backend *backend, int64_t bytes)
+{
+    return backend->operations->disk_room == NULL || backend->operations->disk_room(backend, bytes);
+}
+
 int spool_backend_room(struct spool_backend *backend, int64_t bytes, unsigned rows)
 {
     return backend->operations->room(backend, bytes, rows);

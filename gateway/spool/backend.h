@@ -110,6 +110,9 @@ __attribute__((warn_unused_result)) int spool_backend_begin(struct spool_backend
 __attribute__((warn_unused_result)) int spool_backend_commit(struct spool_backend *backend);
 void spool_backend_rollback(struct spool_backend *backend);
 
+/* Whether the disk itself has so many bytes free: after -ENOSPC, before the spool is said to work
+ * again. A small write may succeed on a disk that is full for every message. */
+bool spool_backend_disk_room(struct spool_backend *backend, int64_t bytes);
 /* Whether rows further rows with bytes of body in all would fit: 0 or -ENOSPC. For a message that
  * goes to several lanes, of which all or none are put. */
 __attribute__((warn_unused_result)) int spool_backend_room(struct spool_backend *backend,

@@ -2,7 +2,7 @@
  * operations: what an implementation of backend.h fills in. backend.h says what each one means;
  * backend.c only passes calls on. Private to gateway/spool and to tests that wrap a backend.
  *
- * Every pointer is set. A backend's own struct begins with struct spool_backend.
+ * Every pointer is set, but for those that say so. A backend's own struct begins with struct spool_backend.
  */
 #ifndef MLLPGW_SPOOL_OPERATIONS_H
 #define MLLPGW_SPOOL_OPERATIONS_H
@@ -22,6 +22,7 @@ struct spool_operations {
     int (*commit)(struct spool_backend *backend);
     void (*rollback)(struct spool_backend *backend);
     int (*room)(struct spool_backend *backend, int64_t bytes, unsigned rows);
+    bool (*disk_room)(struct spool_backend *backend, int64_t bytes); /* NULL: always */
     int (*digest)(struct spool_backend *backend, struct message *message);
     uint64_t (*reserve_id)(struct spool_backend *backend);
     int (*put)(struct spool_backend *backend, const struct message *message, const char *route,

@@ -59,12 +59,19 @@ static enum reason failure_reason(const struct spool *spool)
 
 /* ---- trouble ---- */
 
-void spool_fail(struct spool *spool, int error)
+static void probe_later(struct spool *spool)
 {
     spool->probe_due = false;
-    metric_add(spool->counters.failures, 1);
     if (timers_start(&spool->timers, &spool->probe, spool_monotonic(spool) + SPOOL_PROBE_MS) < 0)
         spool->probe_due = true; /* no memory for a timer: try at once */
+}
+
+void spool_fail(struct spool *spool, int error)
+{
+    probe_later(spool);
+    metric_add(spool->counters.failures, 1);
+    if (spool->group_bytes > spool->failed_bytes)
+        spool->failed_bytes = spool->group_bytes;
     if (spool->failure == 0)
         LOG_EVENT(LOG_LEVEL_ERROR, "spool-failed", LOG_STRING("reason", strerror(-error)),
                   LOG_STRING("consequence", "nothing is taken until it works again"));
@@ -73,10 +80,16 @@ void spool_fail(struct spool *spool, int error)
 
 void spool_recover(struct spool *spool)
 {
+    if (spool->failure == ENOSPC &&
+        !spool_backend_disk_room(spool->backend, 4 * spool->failed_bytes + SPOOL_DISK_ROOM)) {
+        probe_later(spool);
+        return;
+    }
     spool->probe_due = false;
     if (spool->failure == 0)
         return;
     spool->failure = 0;
+    spool->failed_bytes = 0;
     timers_stop(&spool->timers, &spool->probe);
     LOG_EVENT(LOG_LEVEL_WARNING, "spool-works-again",
               LOG_STRING("consequence", "messages are taken"));
@@ -284,6 +297,7 @@ static int put_store(struct spool *spool, struct spool_put *put, int64_t now_ms)
         list_append(&spool->answered, &put->node);
         return 0;
     }
+    spool->group_bytes += bytes;
     /* From here on it is on the list that tells a failed group whom to answer. */
     list_append(&spool->committing, &put->node);
     spool_under_way_add(spool, put);
@@ -386,16 +400,32 @@ static void group_failed(struct spool *spool, int error)
     spool_lanes_refresh(spool, NULL); /* rows counted as waiting are not there */
 }
 
+/* A repeat of a message that is safe needs no disk to be written. */
+static bool refused_is_safe(struct spool *spool, struct spool_put *put)
+{
+    struct spool_record record = {0};
+
+    if (put->message->control_id.length == 0 || put->sequence_set ||
+        spool_backend_record_find(spool->backend, put->message->digest, spool_wall(spool),
+                                  &record) < 0)
+        return false;
+    put_answer_from_record(spool, put, &record);
+    spool_record_clear(&record);
+    return true;
+}
+
 /* While the disk fails: no wait, no load on it between two probes. */
 static void group_refuse(struct spool *spool)
 {
     struct list_node *node;
 
     while ((node = list_pop_front(&spool->puts)) != NULL) {
+        struct spool_put *put = LIST_ENTRY(node, struct spool_put, node);
         spool->put_count--;
-        spool_put_answer(LIST_ENTRY(node, struct spool_put, node), SPOOL_UNAVAILABLE,
-                         failure_reason(spool));
+        if (!refused_is_safe(spool, put))
+            spool_put_answer(put, SPOOL_UNAVAILABLE, failure_reason(spool));
     }
+    group_answer(&spool->answered, NULL, REASON_NONE);
 }
 
 /* A probe with nothing to write would prove nothing. No listener has an empty name. */
@@ -455,6 +485,7 @@ void spool_group_run(struct spool *spool)
         return;
     }
     spool->group_size = 0;
+    spool->group_bytes = 0;
     int result = group_transaction(spool, spool_wall(spool));
     if (result < 0)
         group_failed(spool, result);

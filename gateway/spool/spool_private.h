@@ -30,7 +30,10 @@
 /* An entry that was given back without a verdict rests so long, or a sink that can't take it would
  * be asked again and again. */
 #define SPOOL_HOLD_MS 1000
-#define SPOOL_PROBE_MS 500    /* after a failed commit, until the next try */
+#define SPOOL_PROBE_MS 500 /* after a failed commit, until the next try */
+/* A disk that was full must have room for so much besides what failed, before it is said to work
+ * again: or it would be full and well in turn, with each message. */
+#define SPOOL_DISK_ROOM (INT64_C(1) << 20)
 #define SPOOL_PURGE_MS 60000  /* between two rounds */
 #define SPOOL_PURGE_ROWS 256  /* a slice */
 #define SPOOL_MOVE_ROWS 256   /* a slice */
@@ -145,7 +148,8 @@ struct spool {
     void (*on_notice)(void *context, struct spool_notice *notice);
     void *notice_context;
 
-    int failure; /* errno of the last commit; 0: it worked */
+    int failure;                       /* errno of the last commit; 0: it worked */
+    int64_t group_bytes, failed_bytes; /* bodies of this group, and of the one that failed */
     bool full;
     int64_t full_bytes;              /* what was refused last */
     pthread_mutex_t statistics_lock; /* any thread */

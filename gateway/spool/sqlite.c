@@ -167,6 +167,7 @@ static const struct spool_operations sqlite_operations = {
     .commit = sqlite_commit,
     .rollback = sqlite_rollback,
     .room = sqlite_room,
+    .disk_room = sqlite_disk_room,
     .digest = sqlite_digest,
     .reserve_id = sqlite_reserve_id,
     .put = sqlite_put,

@@ -4,6 +4,7 @@
 #include "spool/sqlite_private.h"
 
 #include <errno.h>
+#include <sys/statvfs.h>
 
 /* ---- put ---- */
 
@@ -13,6 +14,16 @@ int64_t row_next_id(struct sqlite_spool *spool)
 
     spool->state.next_id = spool->next_id;
     return id;
+}
+
+bool sqlite_disk_room(struct spool_backend *backend, int64_t bytes)
+{
+    const char *file = sqlite3_db_filename(sqlite_of(backend)->database, "main");
+    struct statvfs disk;
+
+    /* What can't be asked is tried. */
+    return file == NULL || statvfs(file, &disk) != 0 ||
+           disk.f_bavail > (uint64_t)bytes / (disk.f_frsize == 0 ? 1 : disk.f_frsize);
 }
 
 int sqlite_room(struct spool_backend *backend, int64_t bytes, unsigned rows)

@@ -321,6 +321,7 @@ void fresh_forget(struct sqlite_spool *spool, int64_t id);
 /* The id for a new row. */
 int64_t row_next_id(struct sqlite_spool *spool);
 int sqlite_room(struct spool_backend *backend, int64_t bytes, unsigned rows);
+bool sqlite_disk_room(struct spool_backend *backend, int64_t bytes);
 int sqlite_put(struct spool_backend *backend, const struct message *message, const char *route,
                const char *lane, bool leased, int64_t now_ms, uint64_t *ret_id);
 int sqlite_lease(struct spool_backend *backend, const char *lane, uint64_t below_id, unsigned limit,
