@@ -166,6 +166,31 @@ static json_t *routes_status(struct gateway *gateway)
     return list;
 }
 
+/* What is sealed with which key: an old key may go when nothing hangs on it. */
+static void add_key(void *context, const char *key_id, bool current, uint64_t sealed)
+{
+    json_t *json = json_object();
+
+    json_object_set_new(json, "id", json_string(key_id));
+    json_object_set_new(json, "current", json_boolean(current));
+    json_object_set_new(json, "sealed", json_integer((json_int_t)sealed));
+    json_array_append_new(context, json);
+}
+
+static void ask_keys(struct spool *spool, struct spool_backend *backend, void *context)
+{
+    (void)spool;
+    (void)!spool_backend_keys(backend, add_key, context);
+}
+
+static json_t *keys_status(struct gateway *gateway)
+{
+    json_t *keys = json_array();
+
+    gateway_call_spool(gateway, ask_keys, keys);
+    return keys;
+}
+
 static json_t *spool_status(struct gateway *gateway)
 {
     struct spool_statistics statistics;
@@ -211,6 +236,7 @@ void gateway_status(void *context, struct admin_reply *reply)
     json_object_set_new(json, "peers", peers);
     json_object_set_new(json, "routes", routes_status(gateway));
     json_object_set_new(json, "spool", spool_status(gateway));
+    json_object_set_new(json, "keys", keys_status(gateway));
     json_object_set_new(json, "certificates", certificates);
     admin_reply_finish(reply, json, NULL);
 }
