@@ -84,6 +84,14 @@ static struct message *make_message(size_t size)
     return message;
 }
 
+/* As good as random, and cheaper. */
+static void make_digest(uint8_t digest[16])
+{
+    const uint64_t halves[] = {counter * UINT64_C(0x9E3779B97F4A7C15), counter};
+
+    memcpy(digest, halves, sizeof halves);
+}
+
 static uint64_t *ring;
 static size_t ring_head, ring_tail;
 #define RING 65536
@@ -103,8 +111,7 @@ static void run(struct spool_backend *backend, const char *title, size_t size, i
             if (digest)
                 CHECK(spool_backend_digest(backend, all[i]));
             else
-                memcpy(all[i]->digest, &(uint64_t){counter * 0x9E3779B97F4A7C15u}, 8),
-                    memcpy(all[i]->digest + 8, &counter, 8);
+                make_digest(all[i]->digest + MESSAGE_STABLE_ID_BYTES);
         }
         digest_cpu += cpu_seconds() - before;
         before = cpu_seconds();

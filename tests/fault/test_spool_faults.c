@@ -195,7 +195,7 @@ static struct message *make_message(unsigned number)
     body[head] = 'x';
     struct message *message = message_new("peer", "adt", body, length);
     message->control_id = span_of(body, (size_t)head - 1);
-    memcpy(message->digest, &number, sizeof number);
+    memcpy(message->digest + MESSAGE_STABLE_ID_BYTES, &number, sizeof number);
     return message;
 }
 

@@ -890,7 +890,8 @@ static long walk_operation(struct bench *bench, uint64_t *random)
     if (what < 40) {
         uint8_t digest[32] = {0};
         struct spool_record record;
-        snprintf((char *)digest, 32, "digest %u", detail % 20);
+        snprintf((char *)digest, 16, "digest %u", detail % 20);
+        snprintf((char *)digest + 16, 16, "record %u", detail % 20);
         int result = spool_backend_record_find(bench->backend, digest, bench->now_ms, &record);
         long when = result == 0 ? (long)record.recorded_ms : result;
         if (result == 0)
