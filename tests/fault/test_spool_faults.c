@@ -352,7 +352,7 @@ static void every_call_fails_once(int kinds, int length, const char *title)
 {
     unsigned failures = 0;
 
-    int last = (kinds & FAULT_READ) != 0 ? 10 : 100;
+    int last = (kinds & FAULT_READ) != 0 ? 6 : 60;
 
     for (int n = 0; n < last; n += 1 + n / 5) {
         struct bench bench;
