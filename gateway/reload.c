@@ -15,6 +15,7 @@
 #define DECIDE_AGAIN_MS (3600 * 1000)
 #define LOOK_AT_CRLS_MS (10 * 1000)
 #define LOOK_AFTER_FAILURE_MS (60 * 1000)
+#define WORKERS_WAIT_MS (10 * 1000) /* a worker comes to its mail within milliseconds */
 
 static const struct metric_family expiry_family = {
     .name = "mllpgw_certificate_expires_timestamp_seconds",
@@ -246,17 +247,35 @@ static struct snapshot *make_snapshot(struct gateway *gateway, struct shared_con
     return snapshot;
 }
 
-static void open_and_close_routes(struct gateway *gateway, const struct config *old,
-                                  const struct config *wanted)
+static void open_routes(struct gateway *gateway, const struct config *wanted)
+{
+    for (size_t i = 0; i < wanted->route_count; i++) {
+        spool_route_open(gateway->spool, wanted->routes[i].name);
+    }
+}
+
+static void close_routes(struct gateway *gateway, const struct config *old,
+                         const struct config *wanted)
 {
     for (size_t i = 0; i < old->route_count; i++) {
         if (config_find_route(wanted, old->routes[i].name) == NULL) {
             spool_route_close(gateway->spool, old->routes[i].name);
         }
     }
-    for (size_t i = 0; i < wanted->route_count; i++) {
-        spool_route_open(gateway->spool, wanted->routes[i].name);
+}
+
+/* Removed routes are looked at when nobody can put anything for them any more. What came since the
+ * look before the swap is not lost, but for an operator to move. */
+static void end_routes(struct gateway *gateway, int applied, const struct config *wanted,
+                       struct problems *problems)
+{
+    if (applied == -ETIMEDOUT) {
+        problems_add(problems, PROBLEM_WARNING, (struct place){wanted->file, 0}, "listeners",
+                     "a worker has not taken over the new settings yet: look for messages of "
+                     "removed routes with mllpctl queue");
     }
+    gateway_find_orphans(gateway, wanted, problems, PROBLEM_WARNING);
+    close_routes(gateway, gateway->shared->config, wanted);
 }
 
 static void configure_spool(struct gateway *gateway, const struct config *config)
@@ -277,20 +296,23 @@ static int swap(struct gateway *gateway, struct shared_config *shared, struct sn
 {
     struct route_swap routes = {.gateway = gateway, .config = shared->config};
     struct place place = {shared->config->file, 0};
+    int applied;
 
     gateway_call(gateway->delivery, apply_routes, &routes);
     if (routes.result != 0) {
         problems_add(problems, PROBLEM_ERROR, place, "stores", "%s", routes.error);
         return routes.result;
     }
-    open_and_close_routes(gateway, gateway->shared->config, shared->config);
+    open_routes(gateway, shared->config);
     shared_config_release(&gateway->routed);
     gateway->routed = shared_config_reference(shared);
-    if (ingress_apply(gateway->ingress, snapshot) != 0) {
+    applied = ingress_apply_and_wait(gateway->ingress, snapshot, WORKERS_WAIT_MS);
+    if (applied == -ENOMEM) {
         problems_add(problems, PROBLEM_ERROR, place, "listeners",
                      "memory is out: the listeners keep the old settings; reload again");
         return -ENOMEM;
     }
+    end_routes(gateway, applied, shared->config, problems);
     configure_spool(gateway, shared->config);
     gateway_load_sequences(gateway, shared->config);
     shared_config_release(&gateway->shared);
@@ -325,8 +347,6 @@ static int validate_and_swap(struct gateway *gateway, struct problems *problems,
     }
     if (error == 0) {
         gateway->crls = crls;
-        /* What came in between the first look and the swap: not lost, but for an operator to move. */
-        gateway_find_orphans(gateway, shared->config, problems, PROBLEM_WARNING);
     }
     snapshot_release(&snapshot);
     shared_config_release(&shared);

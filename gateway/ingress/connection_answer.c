@@ -86,9 +86,24 @@ static void give_answer(struct connection *connection, const struct exchange_res
 
 /* ---- to the spool ---- */
 
-static struct spool_put *make_put(struct connection *connection)
+/* The routes of now, also for a connection that the snapshot of now refuses and that only waits for
+ * its last answer: what goes to a route that has been removed would be acknowledged and stay. */
+static struct exchange_policy put_policy(const struct connection *connection)
 {
     struct exchange_policy policy = connection_policy(connection);
+    const struct snapshot *now = connection->world->snapshot;
+    int listener = snapshot_find_listener(now, connection->config->name);
+
+    if (listener >= 0) {
+        policy.routes = now->listeners[listener].routes;
+        policy.route_count = now->listeners[listener].route_count;
+    }
+    return policy;
+}
+
+static struct spool_put *make_put(struct connection *connection)
+{
+    struct exchange_policy policy = put_policy(connection);
     struct spool_target *targets = calloc(policy.route_count, sizeof(*targets));
     char(*lanes)[EXCHANGE_LANE_BYTES] = calloc(policy.route_count, sizeof(*lanes));
     struct spool_put *put = NULL;

@@ -4,8 +4,10 @@
 #include "ingress/worker.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 struct ingress {
     struct worker **workers;
@@ -112,21 +114,92 @@ void ingress_free(struct ingress **pointer)
 
 /* ---- applying a snapshot ---- */
 
+/* Shared by the one who waits and the mails on their way: a worker may come to its mail long after
+ * the wait was given up. */
+struct apply_wait {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    unsigned pending;    /* workers with the old snapshot */
+    unsigned references; /* the mails and who waits */
+};
+
 struct apply_mail {
     struct mail mail;
     struct worker *worker;
     struct snapshot *snapshot;
+    struct apply_wait *wait; /* NULL: nobody waits */
 };
+
+static struct apply_wait *apply_wait_new(unsigned workers)
+{
+    struct apply_wait *wait = calloc(1, sizeof(*wait));
+    pthread_condattr_t attributes;
+
+    if (wait == NULL) {
+        return NULL;
+    }
+    pthread_mutex_init(&wait->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&wait->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    wait->pending = workers;
+    wait->references = workers + 1;
+    return wait;
+}
+
+static void apply_wait_free(struct apply_wait *wait)
+{
+    pthread_cond_destroy(&wait->changed);
+    pthread_mutex_destroy(&wait->lock);
+    free(wait);
+}
+
+/* Gives up a reference; a worker's also says that the worker is done. */
+static void apply_wait_release(struct apply_wait *wait, bool worker)
+{
+    bool last;
+
+    pthread_mutex_lock(&wait->lock);
+    if (worker && --wait->pending == 0) {
+        pthread_cond_signal(&wait->changed);
+    }
+    last = --wait->references == 0;
+    pthread_mutex_unlock(&wait->lock);
+    if (last) {
+        apply_wait_free(wait);
+    }
+}
+
+static int apply_wait_for(struct apply_wait *wait, int64_t wait_ms)
+{
+    struct timespec until;
+    int error = 0;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(wait_ms / 1000);
+    pthread_mutex_lock(&wait->lock);
+    while (wait->pending > 0 && error == 0) {
+        error = pthread_cond_timedwait(&wait->changed, &wait->lock, &until);
+    }
+    error = wait->pending > 0 ? -ETIMEDOUT : 0;
+    pthread_mutex_unlock(&wait->lock);
+    apply_wait_release(wait, false);
+    return error;
+}
 
 static void on_apply(struct mail *mail)
 {
     struct apply_mail *apply = LIST_ENTRY(mail, struct apply_mail, mail);
 
     worker_apply(apply->worker, apply->snapshot);
+    if (apply->wait != NULL) {
+        apply_wait_release(apply->wait, true);
+    }
     free(apply);
 }
 
-int ingress_apply(struct ingress *ingress, struct snapshot *snapshot)
+static int apply(struct ingress *ingress, struct snapshot *snapshot, struct apply_wait *wait)
 {
     struct apply_mail **mails = calloc(ingress->worker_count, sizeof(*mails));
     bool complete = mails != NULL;
@@ -141,13 +214,33 @@ int ingress_apply(struct ingress *ingress, struct snapshot *snapshot)
             free(mails[i]);
             continue;
         }
-        mails[i]->mail.deliver = on_apply;
-        mails[i]->worker = ingress->workers[i];
-        mails[i]->snapshot = snapshot_reference(snapshot);
+        *mails[i] = (struct apply_mail){.mail = {.deliver = on_apply},
+                                        .worker = ingress->workers[i],
+                                        .snapshot = snapshot_reference(snapshot),
+                                        .wait = wait};
         mailbox_post(worker_mailbox(ingress->workers[i]), &mails[i]->mail);
     }
     free(mails);
     return complete ? 0 : -ENOMEM;
+}
+
+int ingress_apply(struct ingress *ingress, struct snapshot *snapshot)
+{
+    return apply(ingress, snapshot, NULL);
+}
+
+int ingress_apply_and_wait(struct ingress *ingress, struct snapshot *snapshot, int64_t wait_ms)
+{
+    struct apply_wait *wait = apply_wait_new(ingress->worker_count);
+
+    if (wait == NULL) {
+        return -ENOMEM;
+    }
+    if (apply(ingress, snapshot, wait) != 0) {
+        apply_wait_free(wait);
+        return -ENOMEM;
+    }
+    return apply_wait_for(wait, wait_ms);
 }
 
 /* ---- draining ---- */

@@ -4,8 +4,8 @@
  * Every worker has a loop, a socket of each listener (SO_REUSEPORT) and its own connections; the
  * kernel spreads new connections over them. A snapshot (configuration, rules, certificates) is
  * swapped by ingress_apply(); each worker then decides its open connections again.
- * Threads: the composing thread makes, starts and frees; ingress_apply(), ingress_notice(),
- * ingress_census() from any.
+ * Threads: the composing thread makes, starts and frees; ingress_apply(), ingress_apply_and_wait(),
+ * ingress_notice(), ingress_census() from any but, for the one that waits, the workers' own.
  */
 #ifndef MLLPGW_INGRESS_INGRESS_H
 #define MLLPGW_INGRESS_INGRESS_H
@@ -40,6 +40,11 @@ void ingress_free(struct ingress **ingress);
  * snapshot may be applied again (hourly, after a certificate has run out). -ENOMEM. */
 __attribute__((warn_unused_result)) int ingress_apply(struct ingress *ingress,
                                                       struct snapshot *snapshot);
+/* The same, and waits until no worker uses the snapshot before any more: what a worker has put with
+ * the old one is in the spool's mailbox by then. -ENOMEM: nothing was applied. -ETIMEDOUT: it was,
+ * but a worker has not come to it in wait_ms. */
+__attribute__((warn_unused_result)) int
+ingress_apply_and_wait(struct ingress *ingress, struct snapshot *snapshot, int64_t wait_ms);
 
 /* Stops accepting; connections close between messages. done runs on the last worker's thread when
  * no connection is left. */

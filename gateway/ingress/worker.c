@@ -270,6 +270,8 @@ void worker_free(struct worker **pointer)
     if (worker == NULL) {
         return;
     }
+    mailbox_drain(loop_mailbox(worker->loop)); /* late answers (their connections have gone), and
+                                                  snapshots, which want the listeners */
     for (size_t i = 0; i < worker->listener_count; i++) {
         if (worker->listeners[i].fd >= 0) {
             close(worker->listeners[i].fd);
@@ -277,7 +279,6 @@ void worker_free(struct worker **pointer)
         free(worker->listeners[i].name);
     }
     free(worker->listeners);
-    mailbox_drain(loop_mailbox(worker->loop)); /* late answers: their connections have gone */
     loop_free(&worker->loop);
     statistics_free(&worker->statistics);
     snapshot_release(&worker->world.snapshot);

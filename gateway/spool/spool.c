@@ -319,6 +319,7 @@ static void spool_put_arrived(struct mail *mail)
 
     list_append(&put->spool->puts, &put->node);
     put->spool->put_count++;
+    put->spool->puts_arrived++;
 }
 
 void spool_put(struct spool *spool, struct spool_put *put)

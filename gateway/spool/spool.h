@@ -164,8 +164,8 @@ void spool_notice_free(struct spool_notice **notice);
 
 /* ---- everyone else ---- */
 
-/* Runs call on the spool's thread, between groups, in a transaction of its own, which is rolled back
- * when call leaves a negative result; then done on the thread of reply_to (NULL: the spool's). A
+/* Runs call on the spool's thread, between groups and behind every put that was there before it, in a
+ * transaction of its own, which is rolled back when call leaves a negative result; then done on the thread of reply_to (NULL: the spool's). A
  * commit that fails makes the result -ENOSPC or -EIO. */
 struct spool_call {
     struct mail mail; /* private */
@@ -177,6 +177,7 @@ struct spool_call {
     /* private */
     struct spool *spool;
     struct list_node node;
+    uint64_t behind_puts;
 };
 void spool_call(struct spool *spool, struct spool_call *call);
 

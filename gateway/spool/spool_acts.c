@@ -16,6 +16,7 @@ static void call_arrived(struct mail *mail)
     struct spool_call *call =
         (struct spool_call *)(void *)((char *)mail - offsetof(struct spool_call, mail));
 
+    call->behind_puts = call->spool->puts_arrived;
     list_append(&call->spool->calls, &call->node);
 }
 
@@ -80,12 +81,20 @@ static void call_run(struct spool *spool, struct spool_call *call)
     calls_refresh_touched(spool);
 }
 
+/* More puts than a group holds may have come before a call: who asks whether a route has rows must
+ * not get the answer before they are written. */
+static bool call_is_due(const struct spool *spool, const struct spool_call *call)
+{
+    return spool->puts_arrived - spool->put_count >= call->behind_puts;
+}
+
 void spool_calls_run(struct spool *spool)
 {
-    struct list_node *node;
-
-    while ((node = list_pop_front(&spool->calls)) != NULL) {
+    LIST_FOREACH_SAFE(node, next, &spool->calls) {
         struct spool_call *call = LIST_ENTRY(node, struct spool_call, node);
+        if (!call_is_due(spool, call))
+            return;
+        list_remove(&call->node);
         call_run(spool, call);
         call_is_done(call);
     }

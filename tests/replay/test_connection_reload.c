@@ -11,6 +11,12 @@
     "                peers = [ \"lab\", \"ward\" ]; } );\n"                                        \
     "stores = ( { name = \"files\"; type = \"directory\"; path = \"messages\"; } );\n"             \
     "routes = ( { name = \"r\"; from = \"adt\"; to = \"files\"; } );\n"
+#define REROUTED                                                                                   \
+    "gateway = { name = \"t\"; state_directory = \"state\"; };\nspool = { type = \"memory\"; };\n" \
+    "peers = ( { name = \"lab\"; addresses = [ \"10.77.0.0/16\" ]; } );\n"                         \
+    "listeners = ( { name = \"adt\"; address = \"127.0.0.1:2575\"; peers = [ \"lab\" ]; } );\n"    \
+    "stores = ( { name = \"files\"; type = \"directory\"; path = \"messages\"; } );\n"             \
+    "routes = ( { name = \"other\"; from = \"adt\"; to = \"files\"; } );\n"
 #define STRANGERS                                                                                  \
     "gateway = { name = \"t\"; state_directory = \"state\"; };\nspool = { type = \"memory\"; };\n" \
     "peers = ( { name = \"lab\"; addresses = [ \"10.77.0.0/16\" ]; } );\n"                         \
@@ -147,6 +153,23 @@ static void no_longer_allowed(void **state)
             expect_refused(replay, lab, each);
             replay_free(&replay);
         }
+    }
+}
+
+/* Nothing goes to a route any more that has been removed, not even the last message of a connection
+ * that is refused from now on: its row would be acknowledged and nobody's. */
+static void removed_routes_get_nothing(void **state)
+{
+    (void)state;
+    for (enum situation each = THROTTLED; each <= WAITING; each++) {
+        struct replay *replay = replay_new(REPLAY_CONFIG(ONE_A_SECOND, TIGHT));
+        unsigned lab = bring_into(replay, each);
+        replay_apply(replay, REROUTED);
+        finish(replay, lab, each);
+        const struct spool_put *put = replay->puts[replay->put_count - 1];
+        assert_int_equal(put->target_count, 1);
+        assert_string_equal(put->targets[0].route, each == EXCHANGE ? "r" : "other");
+        replay_free(&replay);
     }
 }
 
@@ -492,6 +515,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(still_allowed),
         cmocka_unit_test(no_longer_allowed),
+        cmocka_unit_test(removed_routes_get_nothing),
         cmocka_unit_test(shorter_deadline),
         cmocka_unit_test(drained),
         cmocka_unit_test(drained_while_unavailable),

@@ -441,6 +441,33 @@ static void revoked_by_a_reload(void **state)
     site_close(&site);
 }
 
+/* Who waits for the workers knows that each of them has the new snapshot; and gets back when none of
+ * them is there to take it. */
+static void applied_and_waited_for(void **state)
+{
+    struct client client;
+    struct snapshot *snapshot;
+    char long_text[600] = "";
+    struct site site;
+
+    (void)state;
+    site_open(&site, "");
+    client = connect_to(site.plain_port);
+    send_text(&client, MESSAGE("M1"));
+    expect_ack(&client, "AA", "M1");
+    snapshot = make_snapshot(&site, "", "maximum_frame_bytes = 400;");
+    assert_int_equal(ingress_apply_and_wait(site.ingress, snapshot, PATIENCE_MS), 0);
+    memset(long_text, 'x', sizeof(long_text) - 1);
+    send_text(&client, "\vMSH|^~\\&|APP|FAC|GW|HUB|||ADT^A01|M2|P|2.5\rPID|");
+    send_text(&client, long_text);
+    expect_ack(&client, "AR", "M2");
+    disconnect(&client);
+    ingress_stop(site.ingress);
+    assert_int_equal(ingress_apply_and_wait(site.ingress, site.snapshot, 0), -ETIMEDOUT);
+    snapshot_release(&snapshot);
+    site_close(&site);
+}
+
 static void drained(void *context)
 {
     sem_post(context);
@@ -523,9 +550,13 @@ static int group_setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(probes_make_no_noise), cmocka_unit_test(many_plain_connections),
-        cmocka_unit_test(limits_over_workers),  cmocka_unit_test(mutual_tls),
-        cmocka_unit_test(revoked_by_a_reload),  cmocka_unit_test(drain),
+        cmocka_unit_test(probes_make_no_noise),
+        cmocka_unit_test(many_plain_connections),
+        cmocka_unit_test(limits_over_workers),
+        cmocka_unit_test(mutual_tls),
+        cmocka_unit_test(revoked_by_a_reload),
+        cmocka_unit_test(applied_and_waited_for),
+        cmocka_unit_test(drain),
         cmocka_unit_test(a_port_that_is_taken),
     };
     return cmocka_run_group_tests(tests, group_setup, NULL);
