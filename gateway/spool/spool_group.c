@@ -95,6 +95,14 @@ void spool_recover(struct spool *spool)
               LOG_STRING("consequence", "messages are taken"));
 }
 
+/* What fails for everybody, and what another try may cure. Any other error is about the entry in hand
+ * (too long, too large, damaged): it would fail again with each group that it is part of. */
+static bool error_is_the_disks(int error)
+{
+    return error == -ENOSPC || error == -EIO || error == -EROFS || error == -EBUSY ||
+           error == -ENOMEM;
+}
+
 static void group_is_full(struct spool *spool, int64_t bytes, unsigned rows)
 {
     spool->full_bytes = bytes + (int64_t)rows * SPOOL_ROW_OVERHEAD;
@@ -128,20 +136,21 @@ int spool_transaction(struct spool *spool, int (*work)(struct spool *spool, void
 static int group_write_settlement(struct spool *spool, struct spool_holding *holding,
                                   int64_t now_ms)
 {
-    struct spool_entry *entry = &holding->entry;
+    const struct spool_entry *entry = &holding->entry;
+    struct verdict verdict = entry->verdict; /* borrows the answer */
     int result = 0;
 
+    if (holding->without_answer)
+        verdict.answer = NULL;
     if (holding->task == TASK_RECORD) {
         if (entry->message->control_id.length > 0)
-            result =
-                spool_backend_record_put(spool->backend, entry->message, &entry->verdict, now_ms);
+            result = spool_backend_record_put(spool->backend, entry->message, &verdict, now_ms);
         if (result == 0 && holding->sequence_key != NULL)
             result = spool_backend_sequence_put(spool->backend, holding->sequence_key,
                                                 holding->sequence_last);
     } else if (!entry->released) {
-        result = spool_backend_settle(spool->backend, entry->id, &entry->verdict,
-                                      entry->retry_due_wall_ms, holding->task == TASK_NOTE,
-                                      entry->stop_lane, now_ms);
+        result = spool_backend_settle(spool->backend, entry->id, &verdict, entry->retry_due_wall_ms,
+                                      holding->task == TASK_NOTE, entry->stop_lane, now_ms);
     }
     /* Gone already, or never leased: nothing of it can be written down, now or later. */
     return result == -ENOENT || result == -ESTALE ? 0 : result;
@@ -150,10 +159,13 @@ static int group_write_settlement(struct spool *spool, struct spool_holding *hol
 static int group_write_settlements(struct spool *spool, int64_t now_ms)
 {
     LIST_FOREACH_SAFE(node, next, &spool->settlements) {
-        int result =
-            group_write_settlement(spool, LIST_ENTRY(node, struct spool_holding, node), now_ms);
-        if (result < 0)
+        struct spool_holding *holding = LIST_ENTRY(node, struct spool_holding, node);
+        int result = group_write_settlement(spool, holding, now_ms);
+        if (result < 0) {
+            if (!error_is_the_disks(result))
+                spool->unwritable_settlement = holding;
             return result;
+        }
         spool->group_size++;
     }
     return 0;
@@ -206,6 +218,39 @@ static void group_finish_settlements(struct spool *spool)
 
     while ((node = list_pop_front(&spool->settlements)) != NULL)
         group_finish_settlement(spool, LIST_ENTRY(node, struct spool_holding, node));
+}
+
+/* The row is queued on disk as before, and is handed out again: at least once. A lane that the sink
+ * has stopped for it must take it back as its head. */
+static void settlement_give_up(struct spool *spool, struct spool_holding *holding)
+{
+    const struct spool_entry *entry = &holding->entry;
+    struct spool_lane *lane = holding->lane;
+
+    spool_holding_back(holding);
+    spool_backend_release(spool->backend, entry->id);
+    if (entry->verdict.kind == VERDICT_REFUSED && entry->stop_lane)
+        lane->resume_id = entry->id;
+    spool_lane_hold(lane);
+    spool_lane_refresh(spool, lane);
+}
+
+/* Tried once more without the store's answer, which is the part of any size; then dropped, or all
+ * that comes behind it could never be written. */
+static void settlement_is_unwritable(struct spool *spool, struct spool_holding *holding, int error)
+{
+    if (holding->entry.verdict.answer != NULL && !holding->without_answer) {
+        holding->without_answer = true;
+        return;
+    }
+    bool settles = holding->task == TASK_SETTLE;
+    LOG_EVENT(LOG_LEVEL_ERROR, "spool-outcome-dropped", LOG_STRING("reason", strerror(-error)),
+              LOG_INTEGER("entry", (int64_t)holding->entry.id),
+              LOG_STRING("consequence", settles ? "the message stays queued and is sent again"
+                                                : "it is not written down"));
+    if (settles)
+        settlement_give_up(spool, holding);
+    spool_holding_free(holding);
 }
 
 /* ---- puts ---- */
@@ -322,6 +367,7 @@ static int put_take(struct spool *spool, struct spool_put *put, int64_t now_ms)
     if (result == 0 && put->target_count == 0)
         result = -EINVAL; /* nowhere to go: it must not be called safe */
     if (result < 0) {
+        list_remove(&put->node); /* it may have been answered from its record */
         list_append(&spool->committing, &put->node);
         return result;
     }
@@ -338,7 +384,10 @@ static int group_write_puts(struct spool *spool, int64_t now_ms)
             break;
         spool->put_count--;
         spool->last_group = (size_t)i + 1;
-        result = put_take(spool, LIST_ENTRY(node, struct spool_put, node), now_ms);
+        struct spool_put *put = LIST_ENTRY(node, struct spool_put, node);
+        result = put_take(spool, put, now_ms);
+        if (result < 0 && !error_is_the_disks(result))
+            spool->unwritable_put = put;
     }
     return result;
 }
@@ -373,25 +422,80 @@ static void group_committed(struct spool *spool)
     group_finish_settlements(spool);
 }
 
-/* Nothing of the group is on disk: whoever waits hears so, and what was settled stays to be written. */
-static void group_failed(struct spool *spool, int error)
+static void put_forget_outcome(struct spool_put *put)
 {
-    static const enum spool_outcome unavailable = SPOOL_UNAVAILABLE;
+    put->repeated = false;
+    verdict_clear(&put->verdict);
+    put->outcome = SPOOL_UNAVAILABLE;
+    put->reason = REASON_NONE;
+}
+
+static void group_forget_born(struct spool *spool)
+{
     struct list_node *node;
 
-    spool_fail(spool, error);
     while ((node = list_pop_front(&spool->born)) != NULL) {
         struct spool_holding *holding = LIST_ENTRY(node, struct spool_holding, node);
         spool_holding_back(holding);
         spool_holding_free(holding);
     }
+}
+
+/* As it was before the group looked at it. Copies of it keep waiting for it. */
+static void put_requeue(struct spool *spool, struct spool_put *put)
+{
+    list_remove(&put->in_under_way);
+    list_remove(&put->node);
+    put_forget_outcome(put);
+    list_prepend(&spool->puts, &put->node);
+    spool->put_count++;
+}
+
+/* The last first, each to the front: all are looked at again in the order in which they came. What was
+ * answered from a record is, too: the record may have been of the transaction that is gone. */
+static void group_requeue_puts(struct spool *spool)
+{
+    while (!list_empty(&spool->committing))
+        put_requeue(spool, LIST_ENTRY(spool->committing.prev, struct spool_put, node));
+    LIST_FOREACH_SAFE(node, next, &spool->answered) {
+        struct spool_put *put = LIST_ENTRY(node, struct spool_put, node);
+        if (put->outcome == SPOOL_SAFE)
+            put_requeue(spool, put);
+    }
+}
+
+/* The group was rolled back because of one entry: it is taken out, the others are tried again. */
+static void group_leave_out(struct spool *spool, int error)
+{
+    struct spool_put *put = spool->unwritable_put;
+
+    group_forget_born(spool);
+    if (put != NULL) {
+        list_remove(&put->node);
+        put_forget_outcome(put);
+        LOG_EVENT(LOG_LEVEL_ERROR, "spool-message-unwritable",
+                  LOG_STRING("reason", strerror(-error)), LOG_STRING("peer", put->message->peer),
+                  LOG_CONTROL_ID(put->message->control_id));
+        spool_put_answer(put, SPOOL_UNAVAILABLE, REASON_SPOOL_ERROR);
+    }
+    group_requeue_puts(spool);
+    spool_lanes_refresh(spool, NULL); /* rows counted as waiting are not there */
+    if (spool->unwritable_settlement != NULL)
+        settlement_is_unwritable(spool, spool->unwritable_settlement, error);
+}
+
+/* Nothing of the group is on disk: whoever waits hears so, and what was settled stays to be written. */
+static void group_failed(struct spool *spool, int error)
+{
+    static const enum spool_outcome unavailable = SPOOL_UNAVAILABLE;
+
+    spool_fail(spool, error);
+    group_forget_born(spool);
     LIST_FOREACH_SAFE(each, next, &spool->answered) {
         /* Its record may have been of this very transaction. */
         struct spool_put *put = LIST_ENTRY(each, struct spool_put, node);
         if (put->outcome == SPOOL_SAFE) {
-            put->repeated = false;
-            verdict_clear(&put->verdict);
-            put->outcome = SPOOL_UNAVAILABLE;
+            put_forget_outcome(put);
             put->reason = failure_reason(spool);
         }
     }
@@ -474,6 +578,21 @@ static void group_check_full(struct spool *spool)
     LOG_EVENT(LOG_LEVEL_WARNING, "spool-has-room", LOG_STRING("consequence", "messages are taken"));
 }
 
+/* Each round writes the group or has one entry less in it. */
+static int group_try(struct spool *spool)
+{
+    for (;;) {
+        spool->group_size = 0;
+        spool->group_bytes = 0;
+        spool->unwritable_put = NULL;
+        spool->unwritable_settlement = NULL;
+        int result = group_transaction(spool, spool_wall(spool));
+        if (spool->unwritable_put == NULL && spool->unwritable_settlement == NULL)
+            return result;
+        group_leave_out(spool, result);
+    }
+}
+
 void spool_group_run(struct spool *spool)
 {
     if (spool->failure != 0 && !spool->probe_due) {
@@ -484,9 +603,7 @@ void spool_group_run(struct spool *spool)
         group_check_full(spool);
         return;
     }
-    spool->group_size = 0;
-    spool->group_bytes = 0;
-    int result = group_transaction(spool, spool_wall(spool));
+    int result = group_try(spool);
     if (result < 0)
         group_failed(spool, result);
     else

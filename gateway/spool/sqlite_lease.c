@@ -231,7 +231,7 @@ static int settled_get(struct sqlite_spool *spool, int64_t id, struct row_view *
     sqlite3_reset(s);
     if (ret_view->lane == NULL) {
         spool->failed = true;
-        return -EIO;
+        return -EBADMSG; /* this row's trouble, not the disk's */
     }
     return 0;
 }

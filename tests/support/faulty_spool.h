@@ -1,6 +1,7 @@
 /*
  * faulty_spool: a spool backend around another one, whose commits, or whose next lease, fail when the
- * test says so.
+ * test says so; or which can't write certain entries: a put of a body that begins with "UNWRITABLE",
+ * settlements, or only those with an answer.
  * Header only, so that only tests that use it link the spool.
  *
  * A failed commit has rolled the inner transaction back, as the real ones do.
@@ -11,8 +12,10 @@
 
 #include "spool/operations.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 struct faulty_spool {
@@ -21,6 +24,10 @@ struct faulty_spool {
     struct spool_backend *inner;
     atomic_int commit_error; /* 0, or the negative errno of every commit */
     atomic_int lease_error;  /* likewise of the next lease only */
+    atomic_int put_error;    /* of the bodies named above */
+    atomic_int settle_error; /* of every settlement */
+    atomic_int answer_error; /* of settlements with an answer */
+    bool broken;             /* the transaction can only be rolled back, as the contract says */
     atomic_int commits, failed_commits;
     atomic_int commit_delay_us; /* so that a group can gather */
 };
@@ -40,17 +47,12 @@ static inline struct spool_backend *faulty_inner(struct spool_backend *backend)
 FAULTY_PASS(void, configure,
             (struct spool_backend * backend, const struct spool_backend_settings *settings),
             (inner, settings))
-FAULTY_PASS(int, begin, (struct spool_backend * backend), (inner))
 FAULTY_PASS(void, rollback, (struct spool_backend * backend), (inner))
 FAULTY_PASS(int, room, (struct spool_backend * backend, int64_t bytes, unsigned rows),
             (inner, bytes, rows))
 FAULTY_PASS(int, digest, (struct spool_backend * backend, struct message *message),
             (inner, message))
 FAULTY_PASS(uint64_t, reserve_id, (struct spool_backend * backend), (inner))
-FAULTY_PASS(int, put,
-            (struct spool_backend * backend, const struct message *message, const char *route,
-             const char *lane, bool leased, int64_t now_ms, uint64_t *ret_id),
-            (inner, message, route, lane, leased, now_ms, ret_id))
 FAULTY_PASS(int, record_put,
             (struct spool_backend * backend, const struct message *message,
              const struct verdict *verdict, int64_t now_ms),
@@ -59,10 +61,6 @@ FAULTY_PASS(int, record_find,
             (struct spool_backend * backend, const uint8_t digest[32], int64_t now_ms,
              struct spool_record *ret_record),
             (inner, digest, now_ms, ret_record))
-FAULTY_PASS(int, settle,
-            (struct spool_backend * backend, uint64_t id, const struct verdict *verdict,
-             int64_t due_ms, bool keep_lease, bool stop_lane, int64_t now_ms),
-            (inner, id, verdict, due_ms, keep_lease, stop_lane, now_ms))
 FAULTY_PASS(void, release, (struct spool_backend * backend, uint64_t id), (inner, id))
 FAULTY_PASS(int, replay,
             (struct spool_backend * backend, uint64_t id, bool out_of_order, int64_t now_ms,
@@ -99,6 +97,46 @@ FAULTY_PASS(int, sequence_get, (struct spool_backend * backend, const char *key,
 FAULTY_PASS(int, sequence_put, (struct spool_backend * backend, const char *key, long last),
             (inner, key, last))
 
+static inline int faulty_begin(struct spool_backend *backend)
+{
+    ((struct faulty_spool *)backend)->broken = false;
+    return faulty_inner(backend)->operations->begin(faulty_inner(backend));
+}
+
+static inline int faulty_put(struct spool_backend *backend, const struct message *message,
+                             const char *route, const char *lane, bool leased, int64_t now_ms,
+                             uint64_t *ret_id)
+{
+    static const char unwritable[] = "UNWRITABLE";
+    struct faulty_spool *faulty = (struct faulty_spool *)backend;
+    int error = atomic_load(&faulty->put_error);
+
+    if (error < 0 && message->body.length >= sizeof unwritable - 1 &&
+        memcmp(message->body.data, unwritable, sizeof unwritable - 1) == 0) {
+        faulty->broken = true;
+        return error;
+    }
+    return faulty->inner->operations->put(faulty->inner, message, route, lane, leased, now_ms,
+                                          ret_id);
+}
+
+static inline int faulty_settle(struct spool_backend *backend, uint64_t id,
+                                const struct verdict *verdict, int64_t due_ms, bool keep_lease,
+                                bool stop_lane, int64_t now_ms)
+{
+    struct faulty_spool *faulty = (struct faulty_spool *)backend;
+    int error = atomic_load(&faulty->settle_error);
+
+    if (error == 0 && verdict->answer != NULL)
+        error = atomic_load(&faulty->answer_error);
+    if (error < 0) {
+        faulty->broken = true;
+        return error;
+    }
+    return faulty->inner->operations->settle(faulty->inner, id, verdict, due_ms, keep_lease,
+                                             stop_lane, now_ms);
+}
+
 static inline int faulty_lease(struct spool_backend *backend, const char *lane, uint64_t below_id,
                                unsigned limit, int64_t limit_bytes, int64_t now_ms,
                                spool_lease_each *each, void *context)
@@ -119,6 +157,8 @@ static inline int faulty_commit(struct spool_backend *backend)
 
     if (delay > 0)
         (void)nanosleep(&(struct timespec){delay / 1000000, (long)delay % 1000000 * 1000}, NULL);
+    if (error == 0 && faulty->broken)
+        error = -EIO;
     if (error < 0) {
         atomic_fetch_add(&faulty->failed_commits, 1);
         faulty->inner->operations->rollback(faulty->inner);
