@@ -92,8 +92,9 @@ struct spool_holding {
     struct list_node node; /* lane->out, lane->transients, spool->born or spool->settlements */
     struct timer deadline; /* transient, while it waits for its turn */
     enum spool_task task;
-    bool ahead;         /* counted in spool->ahead_bytes */
-    char *sequence_key; /* TASK_RECORD */
+    bool ahead;          /* counted in spool->ahead_bytes */
+    bool without_answer; /* the store's answer could not be written: the verdict is tried alone */
+    char *sequence_key;  /* TASK_RECORD */
     long sequence_last;
 };
 
@@ -138,6 +139,9 @@ struct spool {
     struct list_node answered;   /* puts of this group whose answer is known */
     struct list_node born;       /* holdings of this group, for the sink once it is committed */
     size_t group_size, last_group;
+    /* What the group in hand could not write though the disk is well; NULL: nothing. */
+    struct spool_holding *unwritable_settlement;
+    struct spool_put *unwritable_put;
 
     struct list_node lanes[SPOOL_BUCKETS];
     struct list_node under_way[SPOOL_BUCKETS]; /* puts by digest */

@@ -496,6 +496,99 @@ static void settlements_outlive_a_failed_commit(void **state)
     assert_int_equal(bench->entry_count, 1); /* and it is not delivered again */
 }
 
+/* ---- what can't be written ---- */
+
+static void an_unwritable_put_fails_alone(void **state)
+{
+    char text[32];
+
+    (void)state;
+    start_plain();
+    atomic_store(&bench->faulty->put_error, -ENAMETOOLONG);
+    atomic_store(&bench->faulty->commit_delay_us, 20000);
+    put_stored("first|", "r/p"); /* keeps the spool busy while the group gathers */
+    for (int i = 0; i < 10; i++) {
+        put_stored("first|", "r/p"); /* answered from the record */
+        snprintf(text, sizeof text, i == 3 || i == 7 ? "UNWRITABLE%d|" : "M%d|", i);
+        put_stored(text, "r/p");
+        put_stored(text, "r/p"); /* its copy gets the same answer */
+    }
+    EVENTUALLY(bench->answer_count == 31 && bench->entry_count == 9);
+    for (size_t i = 0; i < bench->answer_count; i++) {
+        const struct spool_put *put = bench->answers[i];
+        bool unwritable = put->message->body.data[0] == 'U';
+        assert_int_equal(put->outcome, unwritable ? SPOOL_UNAVAILABLE : SPOOL_SAFE);
+        assert_int_equal(put->reason, unwritable ? REASON_SPOOL_ERROR : REASON_NONE);
+    }
+    static const char *const order[] = {"first|", "M0|", "M1|", "M2|", "M4|",
+                                        "M5|",    "M6|", "M8|", "M9|"};
+    for (size_t i = 0; i < 9; i++)
+        assert_string_equal(entry_text(i), order[i]);
+    assert_int_equal(totals().queued, 9);
+    assert_false(is_failed());
+    assert_int_equal(atomic_load(&bench->faulty->failed_commits), 0);
+}
+
+static void an_answer_that_cannot_be_written_is_left_out(void **state)
+{
+    (void)state;
+    start_plain();
+    atomic_store(&bench->faulty->answer_error, -EFBIG);
+    put_stored("A|", "r/p");
+    EVENTUALLY(bench->entry_count == 1);
+    bench->entries[0]->verdict.answer = answer_bytes_new(span_of_string("MSH|ANSWER"));
+    settle(0, VERDICT_REFUSED);
+    EVENTUALLY(totals().dead == 1);
+    assert_int_equal(totals().queued, 0);
+    assert_false(is_failed());
+}
+
+static void an_unwritable_settlement_blocks_nobody(void **state)
+{
+    (void)state;
+    start_plain();
+    put_stored("A|", "r/p");
+    put_delivered("N|", "r/q", true, 5000); /* its record is written all the same */
+    EVENTUALLY(bench->entry_count == 2);
+    size_t stored = bench->entries[0]->transient ? 1 : 0;
+    atomic_store(&bench->faulty->settle_error, -EBADMSG);
+    bench->entries[stored]->verdict.answer = answer_bytes_new(span_of_string("MSH|ANSWER"));
+    settle(stored, VERDICT_ACCEPTED);
+    settle(1 - stored, VERDICT_ACCEPTED);
+    put_stored("B|", "r/b");
+    EVENTUALLY(bench->answer_count == 3 && bench->entry_count >= 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(bench->answers[i]->outcome, SPOOL_SAFE);
+    assert_false(is_failed());
+    atomic_store(&bench->faulty->settle_error, 0);
+    /* It was never settled, so it is handed out again. */
+    EVENTUALLY(bench->entry_count == 4);
+    assert_string_equal(entry_text(3), "A|");
+    settle(2, VERDICT_ACCEPTED);
+    settle(3, VERDICT_ACCEPTED);
+    EVENTUALLY(totals().queued == 0);
+    assert_int_equal(totals().records, 3);
+}
+
+static void an_unwritable_stop_comes_back_as_the_lanes_head(void **state)
+{
+    (void)state;
+    start_plain();
+    put_stored("A|", "r/p");
+    put_stored("B|", "r/p");
+    EVENTUALLY(bench->entry_count == 2);
+    atomic_store(&bench->faulty->settle_error, -EMSGSIZE);
+    bench->entries[0]->stop_lane = true;
+    settle(0, VERDICT_REFUSED);
+    EVENTUALLY(bench->entry_count == 3);
+    assert_string_equal(entry_text(2), "A|");
+    assert_true(bench->entries[2]->resumes_lane);
+    atomic_store(&bench->faulty->settle_error, 0);
+    settle(2, VERDICT_ACCEPTED);
+    settle(1, VERDICT_ACCEPTED);
+    EVENTUALLY(totals().queued == 0);
+}
+
 static void a_full_disk_is_called_full(void **state)
 {
     (void)state;
@@ -1035,6 +1128,10 @@ int main(void)
         TEST(a_message_that_never_fits_says_full_until_it_is_empty),
         TEST(a_failed_commit_makes_nothing_safe),
         TEST(settlements_outlive_a_failed_commit),
+        TEST(an_unwritable_put_fails_alone),
+        TEST(an_answer_that_cannot_be_written_is_left_out),
+        TEST(an_unwritable_settlement_blocks_nobody),
+        TEST(an_unwritable_stop_comes_back_as_the_lanes_head),
         TEST(a_full_disk_is_called_full),
         TEST(the_window_bounds_what_is_out),
         TEST(large_messages_go_one_at_a_time),
