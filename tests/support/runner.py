@@ -132,6 +132,7 @@ def end_group(process, how):
 def run_process(job):
     """Runs the job with its output in its log; returns the exit status, or None after a time-out."""
     scratch = Path(tempfile.mkdtemp(prefix="mgw-"))  # short: unix socket paths hold 107 bytes
+    scratch.chmod(0o711)  # tests that become another user must get through
     env = {**os.environ, **SANITIZER_ENV, **TRUST_CLONE, **job.env, "TMPDIR": str(scratch),
            "MLLPGW_SOURCE_DIR": str(ROOT)}
     for tool in ("asan", "lsan", "tsan", "ubsan"):
