@@ -269,7 +269,7 @@ static const struct setting store_settings[] = {
      .only = HTTP_STORE, .help = "To the store's host; HTTP/2 carries many requests on each."},
     {AT(maximum_answer_bytes), .type = SETTING_INT64, .fallback = "1048576", .minimum = 1024,
      .maximum = FRAME_MAXIMUM, .only = HTTP_STORE,
-     .help = "Larger answers are cut off and count as unreadable."},
+     .help = "Larger answers are cut off; a larger HL7 answer in a 2xx is the operator's fault."},
     {.name = "verdicts",
      .offset = offsetof(struct config_store, verdicts),
      .type = SETTING_VERDICTS,

@@ -231,6 +231,13 @@ static void verdict_of_hl7(const struct http_question *question, struct span bod
         verdict->kind = answer.negative ? VERDICT_REFUSED : VERDICT_ACCEPTED;
 }
 
+/* What was cut off may be an AE. Another try would bring the same answer: a setting must change. */
+static void verdict_of_cut_hl7(struct verdict *verdict)
+{
+    verdict->kind = VERDICT_OPERATOR;
+    snprintf(verdict->reason, sizeof(verdict->reason), "answer larger than maximum_answer_bytes");
+}
+
 static void verdict_of_answer(const struct http_question *question,
                               const struct http_result *result, struct verdict *verdict)
 {
@@ -244,10 +251,12 @@ static void verdict_of_answer(const struct http_question *question,
         snprintf(verdict->reason, sizeof(verdict->reason),
                  "HTTP 400, the server does not take our certificate");
     }
-    if (success && result->failure == HTTP_ANSWER_TOO_LARGE)
-        verdict->kind = VERDICT_RETRY;
-    else if (success && verdict_is_hl7(result->content_type, body))
-        verdict_of_hl7(question, body, verdict);
+    if (success && verdict_is_hl7(result->content_type, body)) {
+        if (result->failure == HTTP_ANSWER_TOO_LARGE)
+            verdict_of_cut_hl7(verdict);
+        else
+            verdict_of_hl7(question, body, verdict);
+    }
     (void)verdict_override(question, result->status, &verdict->kind);
     verdict->about_message =
         verdict->kind == VERDICT_ACCEPTED || verdict->kind == VERDICT_REFUSED ||

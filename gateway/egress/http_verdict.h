@@ -2,10 +2,10 @@
  * http_verdict: what an HTTP result says about the message that was sent. The rules of
  * semantics (Order, retry, dead letters), one function each way.
  *
- *   accepted  2xx without HL7; MSA-1 AA or CA whose MSA-2 is ours
+ *   accepted  2xx without HL7, however large; MSA-1 AA or CA whose MSA-2 is ours
  *   refused   MSA-1 AE, AR, CE or CR in a 2xx; 400, 413, 415, 422
  *   operator  401, 403, 404, 405, 407, other 4xx, 3xx; TLS (nginx's 400 about a client certificate
- *             too); the proxy's own 3xx and 4xx
+ *             too); the proxy's own 3xx and 4xx; HL7 in a 2xx that is larger than maximum_answer_bytes
  *   retry     transport errors, 408, 409 (the same key is being worked on), 421, 425, 429, 5xx;
  *             HL7 that cannot be read; another message's MSA-2
  * "HL7" is a body that starts with MSH, BHS or FHS (MLLP framing around it is forgiven), or any

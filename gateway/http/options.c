@@ -28,6 +28,10 @@ static size_t http_on_body(char *data, size_t size, size_t count, void *context)
     if (result == 0)
         return size * count;
     request->too_large = result == -EMSGSIZE;
+    /* The beginning tells what kind of answer it is, also when the first piece is too large. */
+    if (request->too_large && buffer_append(&request->answer, data,
+                                            request->answer.maximum - request->answer.length) != 0)
+        request->too_large = false;
     return CURL_WRITEFUNC_ERROR;
 }
 

@@ -517,6 +517,23 @@ static void retry_after_in_both_forms(void **state)
     assert_int_equal(ask("nonsense", "header:retry-after=soon+503").result.retry_after_ms, 0);
 }
 
+/* Larger than the limit in its first piece: the beginning is there all the same. */
+static void a_cut_answer_has_its_beginning(void **state)
+{
+    struct http_origin_settings settings = plain_settings();
+    struct http_origin *origin = http_origin_new(client, &settings);
+    struct http_parameters parameters =
+        parameters_of(origin, http2_store_url(&server, "cut", "AE"));
+    struct answer answer;
+
+    (void)state;
+    parameters.maximum_answer_bytes = 5;
+    answer = run_one(&parameters);
+    assert_int_equal(answer.result.failure, HTTP_ANSWER_TOO_LARGE);
+    assert_string_equal(answer.body, "MSH|^");
+    http_origin_free(&origin);
+}
+
 static void answers_have_a_limit(void **state)
 {
     struct answer answer = ask("huge", "huge:64");
@@ -767,6 +784,7 @@ int main(void)
         cmocka_unit_test(redirects_are_not_followed),
         cmocka_unit_test(retry_after_in_both_forms),
         cmocka_unit_test(answers_have_a_limit),
+        cmocka_unit_test(a_cut_answer_has_its_beginning),
         cmocka_unit_test(broken_answers_are_transport_errors),
         cmocka_unit_test(goaway_costs_nothing),
         cmocka_unit_test(a_refused_stream_is_sent_again),

@@ -322,8 +322,8 @@ static void verdicts_end_to_end(void **state)
         {"foreign:AA", VERDICT_RETRY, true, "AA from the store, but MSA-2 is not ours"},
         {"garbage", VERDICT_RETRY, true, "HTTP 200, the HL7 in the answer cannot be read"},
         {"broken", VERDICT_RETRY, true, "HTTP 200, the HL7 in the answer cannot be read"},
-        {"huge:64", VERDICT_RETRY, true, "HTTP 200, the answer is too large"},
-        {"huge-hl7:64", VERDICT_RETRY, true, "HTTP 200, the answer is too large"},
+        {"huge:64", VERDICT_ACCEPTED, true, "HTTP 200, the answer is too large"},
+        {"huge-hl7:64", VERDICT_OPERATOR, false, "answer larger than maximum_answer_bytes"},
         {"hang", VERDICT_RETRY, false, "no whole answer in time"},
         {"reset", VERDICT_RETRY, false, "HTTP/2 stream or connection ended early"},
     };

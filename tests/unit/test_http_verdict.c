@@ -30,6 +30,7 @@ struct rule {
 #define O VERDICT_OPERATOR
 #define R VERDICT_RETRY
 #define READ " from the store"
+#define CUT "answer larger than maximum_answer_bytes"
 #define BAD ", the HL7 in the answer cannot be read"
 
 static const struct rule rules[] = {
@@ -74,7 +75,14 @@ static const struct rule rules[] = {
     {"unknown MSA-1", HTTP_OK, 200, HL7, ACK("OK", "ID1"), R, true, "", "HTTP 200" BAD},
     {"XML encoding", HTTP_OK, 200, "x-application/hl7-v2+xml", "<ACK/>", R, true, "",
      "HTTP 200" BAD},
-    {"2xx, too large", HTTP_ANSWER_TOO_LARGE, 200, "", "", R, true, "", NULL},
+    /* larger than maximum_answer_bytes: what was read is its beginning */
+    {"2xx, too large", HTTP_ANSWER_TOO_LARGE, 200, "", "", A, true, "", NULL},
+    {"2xx, too large, HTML", HTTP_ANSWER_TOO_LARGE, 200, "text/html", "<p>", A, true, "", NULL},
+    {"AA, too large", HTTP_ANSWER_TOO_LARGE, 200, HL7, ACK("AA", "ID1"), O, false, "", CUT},
+    {"AE, too large, as text/plain", HTTP_ANSWER_TOO_LARGE, 200, "text/plain", ACK("AE", "ID1"), O,
+     false, "", CUT},
+    {"a batch, too large", HTTP_ANSWER_TOO_LARGE, 200, "", "BHS|^~\\&|", O, false, "", CUT},
+    {"HL7's type, too large", HTTP_ANSWER_TOO_LARGE, 201, HL7, "<", O, false, "", CUT},
     /* an HL7 body outside 2xx is no HL7 answer */
     {"AA in a 500", HTTP_OK, 500, HL7, ACK("AA", "ID1"), R, true, "", NULL},
     {"AA in a 400", HTTP_OK, 400, HL7, ACK("AA", "ID1"), N, true, "", NULL},
