@@ -188,9 +188,9 @@ static void spool_init(struct spool *spool, const struct spool_settings *setting
     spool->purge.fire = spool_purge_fire;
     spool->refresh.fire = spool_refresh_fire;
     spool->purge_due = true;
-    struct list_node *lists[] = {&spool->puts, &spool->settlements, &spool->calls,
-                                 &spool->acts, &spool->committing,  &spool->answered,
-                                 &spool->born, &spool->routes,      &spool->pump};
+    struct list_node *lists[] = {
+        &spool->puts,     &spool->settlements, &spool->calls,  &spool->acts, &spool->committing,
+        &spool->answered, &spool->born,        &spool->routes, &spool->pump, &spool->in_turn};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         list_init(lists[i]);
     for (size_t i = 0; i < SPOOL_BUCKETS; i++) {

@@ -322,6 +322,8 @@ static int put_store_target(struct spool *spool, struct spool_put *put,
     spool->group_size++;
     if (holding == NULL) {
         lane->waiting_rows++;
+        if (lane->out_count == 0 && spool_lane_flows(spool, lane))
+            spool_lane_wants_pump(spool, lane); /* nothing comes back that would do it */
         return 0;
     }
     holding->entry.id = id;

@@ -27,6 +27,10 @@
 /* All lanes together, not counting the first entry of each: what the process spends on reading
  * ahead. A lane over it goes on one entry at a time. */
 #define SPOOL_AHEAD_BYTES (INT64_C(8) << 20)
+/* The first entries of all lanes together, or memory would grow with lanes times the largest frame.
+ * Beyond it lanes with nothing out wait for their turn; but each route may always have one, so that a
+ * store that is down, and keeps its own, stops no other. The last one in may be of any size. */
+#define SPOOL_FIRST_BYTES (INT64_C(64) << 20)
 /* An entry that was given back without a verdict rests so long, or a sink that can't take it would
  * be asked again and again. */
 #define SPOOL_HOLD_MS 1000
@@ -52,6 +56,7 @@ struct spool_route_state {
     bool open;
     unsigned revoked; /* acts that wait for, or work on, a route without entries out */
     unsigned out;     /* entries at the sink */
+    unsigned firsts;  /* of these, the ones that were the first of their lane */
     /* gauges */
     int64_t queued, dead, queued_bytes, oldest_ms;
     struct metric *queued_slot, *dead_slot, *bytes_slot, *oldest_slot;
@@ -59,7 +64,7 @@ struct spool_route_state {
 
 struct spool_lane {
     struct list_node in_bucket; /* spool->lanes[] */
-    struct list_node in_pump;   /* spool->pump: something may be handed out */
+    struct list_node in_pump;   /* spool->pump: something may be handed out; or spool->in_turn */
     char *name;
     struct spool_route_state *route;
     bool unordered;
@@ -147,7 +152,9 @@ struct spool {
     struct list_node under_way[SPOOL_BUCKETS]; /* puts by digest */
     struct list_node routes;
     struct list_node pump;
-    int64_t ahead_bytes;
+    struct list_node in_turn; /* lanes that wait until first_bytes allows them */
+    int64_t ahead_bytes, first_bytes;
+    bool first_is_back;             /* since the lanes in turn were looked at */
     struct spool_sink_state *sink;  /* NULL: nobody */
     struct spool_sink_state *sinks; /* all that ever were, newest first */
     void (*on_notice)(void *context, struct spool_notice *notice);

@@ -18,21 +18,26 @@ static unsigned lane_window(const struct spool_lane *lane)
     return lane->unordered ? SPOOL_LANE_WINDOW_UNORDERED : SPOOL_LANE_WINDOW;
 }
 
-/* Bytes that may still go out; the first entry always may. */
+/* Bytes that may still go out behind the first entry, which is not asked about its size. */
 static int64_t lane_room_bytes(const struct spool *spool, const struct spool_lane *lane)
 {
     int64_t of_lane = SPOOL_LANE_WINDOW_BYTES - lane->out_bytes;
     int64_t of_all = SPOOL_AHEAD_BYTES - spool->ahead_bytes;
 
-    if (lane->out_count == 0)
-        return SPOOL_LANE_WINDOW_BYTES;
     return of_lane < of_all ? of_lane : of_all;
+}
+
+/* Whether a lane with nothing out may have its first entry out. */
+static bool first_may_go(const struct spool *spool, const struct spool_lane *lane)
+{
+    return spool->first_bytes < SPOOL_FIRST_BYTES || lane->route->firsts == 0;
 }
 
 bool spool_lane_has_room(const struct spool *spool, const struct spool_lane *lane, int64_t bytes)
 {
-    if (lane->out_count == 0)
-        return true;
+    if (lane->out_count == 0) /* not before those whose turn it is */
+        return first_may_go(spool, lane) &&
+               (list_empty(&spool->in_turn) || lane->route->firsts == 0);
     return lane->out_count < lane_window(lane) && bytes <= lane_room_bytes(spool, lane);
 }
 
@@ -41,6 +46,11 @@ static bool lane_is_low(const struct spool_lane *lane)
 {
     return lane->out_count <= lane_window(lane) / 2 &&
            (lane->out_count == 0 || lane->out_bytes <= SPOOL_LANE_WINDOW_BYTES / 2);
+}
+
+static bool lane_may_read(const struct spool *spool, const struct spool_lane *lane)
+{
+    return lane->out_count == 0 || (lane_is_low(lane) && lane_room_bytes(spool, lane) > 0);
 }
 
 /* ---- holdings ---- */
@@ -81,8 +91,12 @@ void spool_holding_out(struct spool_holding *holding)
     int64_t bytes = (int64_t)holding->entry.message->body.length;
 
     holding->ahead = lane->out_count > 0;
-    if (holding->ahead)
+    if (holding->ahead) {
         holding->spool->ahead_bytes += bytes;
+    } else {
+        holding->spool->first_bytes += bytes;
+        lane->route->firsts++;
+    }
     lane->out_count++;
     lane->out_bytes += bytes;
     lane->route->out++;
@@ -96,8 +110,13 @@ void spool_holding_back(struct spool_holding *holding)
     int64_t bytes = (int64_t)holding->entry.message->body.length;
 
     list_remove(&holding->node);
-    if (holding->ahead)
+    if (holding->ahead) {
         holding->spool->ahead_bytes -= bytes;
+    } else {
+        holding->spool->first_bytes -= bytes;
+        holding->spool->first_is_back = true;
+        lane->route->firsts--;
+    }
     lane->out_count--;
     lane->out_bytes -= bytes;
     lane->route->out--;
@@ -184,7 +203,7 @@ static int lane_pump_rows(struct spool *spool, struct spool_lane *lane)
         below = lane->resume_id + 1;
         limit = 1;
         bytes = INT64_MAX;
-    } else if (!lane_is_low(lane) || bytes <= 0) {
+    } else if (!lane_may_read(spool, lane)) {
         return 0;
     }
     int result = spool_backend_lease_below(spool->backend, lane->name, below, limit, bytes,
@@ -199,7 +218,8 @@ static bool lane_pump_transient(struct spool *spool, struct spool_lane *lane)
     if (list_empty(&lane->transients))
         return false;
     struct spool_holding *holding = LIST_ENTRY(lane->transients.next, struct spool_holding, node);
-    if (!spool_lane_has_room(spool, lane, (int64_t)holding->entry.message->body.length))
+    if (lane->out_count > 0 &&
+        !spool_lane_has_room(spool, lane, (int64_t)holding->entry.message->body.length))
         return false;
     list_remove(&holding->node);
     timers_stop(&spool->timers, &holding->deadline);
@@ -219,8 +239,7 @@ static int lane_pump(struct spool *spool, struct spool_lane *lane)
             continue;
         /* No row came: either none is due before the transient, or the window is not low. Only in the
          * first case may the transient go. */
-        if (rows_may_wait &&
-            (!lane_is_low(lane) || lane_room_bytes(spool, lane) <= 0 || spool->failure != 0))
+        if (rows_may_wait && (!lane_may_read(spool, lane) || spool->failure != 0))
             break;
         if (lane_pump_transient(spool, lane))
             continue;
@@ -231,6 +250,33 @@ static int lane_pump(struct spool *spool, struct spool_lane *lane)
     return 0;
 }
 
+/* true: the lane waits for its turn, at the end of those that do. Something of its own route is out,
+ * and gives the next turn when it comes back. */
+static bool lane_waits_in_turn(struct spool *spool, struct spool_lane *lane)
+{
+    bool has_some = lane->waiting_rows > 0 || !list_empty(&lane->transients);
+
+    if (lane->out_count > 0 || !has_some || !spool_lane_flows(spool, lane) ||
+        first_may_go(spool, lane))
+        return false;
+    list_remove(&lane->in_pump);
+    list_append(&spool->in_turn, &lane->in_pump);
+    return true;
+}
+
+/* Those that wait longest go first, and before all that came meanwhile. */
+static void lanes_give_turns(struct spool *spool)
+{
+    if (!spool->first_is_back)
+        return;
+    spool->first_is_back = false;
+    while (!list_empty(&spool->in_turn)) {
+        struct list_node *last = spool->in_turn.prev;
+        list_remove(last);
+        list_prepend(&spool->pump, last);
+    }
+}
+
 static int lanes_pump_all(struct spool *spool, void *context)
 {
     struct list_node *node;
@@ -238,6 +284,8 @@ static int lanes_pump_all(struct spool *spool, void *context)
     (void)context;
     while ((node = list_pop_front(&spool->pump)) != NULL) {
         struct spool_lane *lane = LIST_ENTRY(node, struct spool_lane, in_pump);
+        if (lane_waits_in_turn(spool, lane))
+            continue;
         int result = lane_pump(spool, lane);
         if (result < 0) {
             spool_lane_wants_pump(spool, lane);
@@ -250,13 +298,15 @@ static int lanes_pump_all(struct spool *spool, void *context)
 /* The transaction is for rows that turn out to be damaged and become dead letters. */
 void spool_lanes_pump(struct spool *spool)
 {
+    lanes_give_turns(spool);
     if (list_empty(&spool->pump) || spool->sink == NULL)
         return;
     if (spool->failure != 0) {
         /* What waits on disk stays on the list; what is only in memory may go on. */
         LIST_FOREACH_SAFE(node, next, &spool->pump) {
             struct spool_lane *lane = LIST_ENTRY(node, struct spool_lane, in_pump);
-            if (lane_pump(spool, lane) == 0 && lane->waiting_rows == 0)
+            if (!lane_waits_in_turn(spool, lane) && lane_pump(spool, lane) == 0 &&
+                lane->waiting_rows == 0)
                 list_remove(&lane->in_pump);
         }
         return;

@@ -650,6 +650,82 @@ static void large_messages_go_one_at_a_time(void **state)
     EVENTUALLY(totals().queued == 0);
 }
 
+static size_t count_out(void)
+{
+    size_t count = 0;
+
+    pause_ms(30);
+    drain();
+    for (size_t i = 0; i < bench->entry_count; i++)
+        count += bench->entries[i] != NULL;
+    return count;
+}
+
+static void first_entries_have_a_budget(void **state)
+{
+    enum { LANES = 6, EACH = 2 };
+    const size_t length = (size_t)SPOOL_FIRST_BYTES / 2 + 4096; /* the second one is over it */
+    char text[32], lane[32];
+
+    (void)state;
+    start_plain();
+    for (int i = 0; i < LANES * EACH; i++) {
+        snprintf(text, sizeof text, "M%d|", i);
+        snprintf(lane, sizeof lane, "r/%d", i % LANES);
+        spool_put(bench->spool, make_put(text, lane, i < LANES ? length : 0));
+    }
+    EVENTUALLY(bench->answer_count == LANES * EACH && bench->entry_count >= 2);
+    assert_int_equal(count_out(), 2);
+    forget_answers();
+    put_delivered("T|", "r/t", true, 10000); /* waits behind the lanes of disk */
+    assert_int_equal(count_out(), 2);
+    /* Another route's store has nothing to do with it. */
+    spool_route_open(bench->spool, "s");
+    struct spool_put *other = make_put("S|", "s/p", 0);
+    other->targets[0].route = "s";
+    spool_put(bench->spool, other);
+    EVENTUALLY(bench->entry_count == 3);
+    for (size_t i = 0; i < LANES * EACH + 2; i++) { /* each gets its turn, oldest first */
+        EVENTUALLY(bench->entry_count > i && bench->entries[i] != NULL);
+        settle(i, VERDICT_ACCEPTED);
+        size_t large = 0;
+        count_out();
+        for (size_t j = i + 1; j < bench->entry_count; j++)
+            large += bench->entries[j]->message->body.length > length;
+        assert_true(large <= 2);
+    }
+    EVENTUALLY(totals().queued == 0 && bench->answer_count == 2);
+}
+
+static void lanes_read_ahead_within_one_budget(void **state)
+{
+    enum { LANES = 20 };
+    const size_t length = (size_t)SPOOL_LANE_WINDOW_BYTES / 4;
+    char text[32], lane[32];
+    int64_t bytes = 0;
+
+    (void)state;
+    start_plain();
+    spool_route_close(bench->spool, "r"); /* all from disk */
+    for (int i = 0; i < LANES * 4; i++) {
+        snprintf(text, sizeof text, "M%d|", i);
+        snprintf(lane, sizeof lane, "r/%d", i % LANES);
+        spool_put(bench->spool, make_put(text, lane, length));
+    }
+    EVENTUALLY(bench->answer_count == LANES * 4);
+    spool_route_open(bench->spool, "r");
+    EVENTUALLY(bench->entry_count >= LANES);
+    assert_true(count_out() >= LANES);
+    for (size_t i = 0; i < bench->entry_count; i++)
+        bytes += (int64_t)bench->entries[i]->message->body.length;
+    assert_true(bytes <= SPOOL_AHEAD_BYTES + LANES * (int64_t)(2 * length));
+    for (size_t i = 0; i < LANES * 4; i++) {
+        EVENTUALLY(bench->entry_count > i);
+        settle(i, VERDICT_ACCEPTED);
+    }
+    EVENTUALLY(totals().queued == 0);
+}
+
 static void a_lane_without_order_has_a_wider_window(void **state)
 {
     char text[32];
@@ -1135,6 +1211,8 @@ int main(void)
         TEST(a_full_disk_is_called_full),
         TEST(the_window_bounds_what_is_out),
         TEST(large_messages_go_one_at_a_time),
+        TEST(first_entries_have_a_budget),
+        TEST(lanes_read_ahead_within_one_budget),
         TEST(a_lane_without_order_has_a_wider_window),
         TEST(delivered_is_answered_by_the_verdict),
         TEST(delivered_failures_are_tried_anew),
