@@ -16,6 +16,9 @@
 #define LOG_BURST 20
 #define LOG_REFILL_MS 1000
 #define LOG_LIMITED_EVENTS 256 /* event names; what comes later shares the last entry */
+#define LOG_SOURCES 256        /* (event, address) pairs that are limited at a time */
+#define LOG_SOURCE_WAYS 8      /* places that a pair may have */
+#define LOG_SOURCE_BYTES 64    /* of an address or a peer's name; longer ones are cut */
 
 static atomic_int log_minimum = LOG_LEVEL_INFO;
 static atomic_int log_chosen_format = LOG_FORMAT_TEXT;
@@ -47,13 +50,10 @@ static struct log_limit *log_limit_find(const char *event, int64_t now)
     return limit;
 }
 
-static bool log_limit_pass(const char *event, int64_t *ret_suppressed)
+static bool log_limit_take(struct log_limit *limit, int64_t now, int64_t *ret_suppressed)
 {
-    int64_t now = clock_monotonic_ms(clock_system());
-
-    pthread_mutex_lock(&log_limit_lock);
-    struct log_limit *limit = log_limit_find(event, now);
     int64_t earned = (now - limit->refilled_ms) / LOG_REFILL_MS;
+
     if (earned >= LOG_BURST - limit->tokens) {
         limit->tokens = LOG_BURST;
         limit->refilled_ms = now;
@@ -61,14 +61,110 @@ static bool log_limit_pass(const char *event, int64_t *ret_suppressed)
         limit->tokens += (int)earned;
         limit->refilled_ms += earned * LOG_REFILL_MS;
     }
-    bool pass = limit->tokens > 0;
-    if (pass) {
-        limit->tokens--;
-        *ret_suppressed = limit->suppressed;
-        limit->suppressed = 0;
-    } else {
+    if (limit->tokens == 0) {
         limit->suppressed++;
+        return false;
     }
+    limit->tokens--;
+    *ret_suppressed = limit->suppressed;
+    limit->suppressed = 0;
+    return true;
+}
+
+static bool log_limit_pass(const char *event, int64_t *ret_suppressed)
+{
+    int64_t now = clock_monotonic_ms(clock_system());
+
+    pthread_mutex_lock(&log_limit_lock);
+    bool pass = log_limit_take(log_limit_find(event, now), now, ret_suppressed);
+    pthread_mutex_unlock(&log_limit_lock);
+    return pass;
+}
+
+/* ---- limits of what anybody outside can cause ---- */
+
+struct log_source {
+    char key[LOG_SOURCE_BYTES];
+    size_t key_length;
+    struct log_limit limit; /* its event is NULL: a free place */
+    int64_t used_ms;
+};
+
+static struct log_source log_sources[LOG_SOURCES];
+
+static bool log_is_from_outside(const char *event)
+{
+    static const char *const events[] = {"connection-refused", "tls-handshake-failed",
+                                         "message-refused"};
+
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++)
+        if (strcmp(event, events[i]) == 0)
+            return true;
+    return false;
+}
+
+static struct span log_source_key(const struct log_field *fields, size_t count)
+{
+    struct span key = span_of_string("");
+
+    for (size_t i = 0; i < count; i++) {
+        if (fields[i].kind != LOG_FIELD_STRING || fields[i].text.length == 0)
+            continue;
+        if (strcmp(fields[i].name, "address") == 0) {
+            key = fields[i].text;
+            break;
+        }
+        if (strcmp(fields[i].name, "peer") == 0)
+            key = fields[i].text;
+    }
+    return span_of(key.data, key.length < LOG_SOURCE_BYTES ? key.length : LOG_SOURCE_BYTES);
+}
+
+static size_t log_source_bucket(const char *event, struct span key)
+{
+    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
+
+    for (; *event != '\0'; event++)
+        hash = (hash ^ (unsigned char)*event) * UINT64_C(1099511628211);
+    for (size_t i = 0; i < key.length; i++)
+        hash = (hash ^ (unsigned char)key.data[i]) * UINT64_C(1099511628211);
+    return (size_t)((hash >> 32) ^ hash) % (LOG_SOURCES / LOG_SOURCE_WAYS) * LOG_SOURCE_WAYS;
+}
+
+/* A new pair takes the place that was used longest ago. While that one still has a debt, its limit
+ * goes on for the new pair as well: else who has many addresses would have as many bursts. */
+static struct log_source *log_source_find(const char *event, struct span key, int64_t now)
+{
+    struct log_source *first = &log_sources[log_source_bucket(event, key)], *oldest = first;
+
+    for (struct log_source *each = first; each < first + LOG_SOURCE_WAYS; each++) {
+        if (each->limit.event != NULL && strcmp(each->limit.event, event) == 0 &&
+            span_equal(span_of(each->key, each->key_length), key))
+            return each;
+        if (each->limit.event == NULL
+                ? oldest->limit.event != NULL
+                : oldest->limit.event != NULL && each->used_ms < oldest->used_ms)
+            oldest = each;
+    }
+    if (oldest->limit.event == NULL)
+        oldest->limit = (struct log_limit){.refilled_ms = now, .tokens = LOG_BURST};
+    oldest->limit.event = event;
+    oldest->key_length = key.length;
+    if (key.length > 0)
+        memcpy(oldest->key, key.data, key.length);
+    return oldest;
+}
+
+static bool log_source_pass(const char *event, const struct log_field *fields, size_t count,
+                            int64_t *ret_suppressed)
+{
+    int64_t now = clock_monotonic_ms(clock_system());
+    struct span key = log_source_key(fields, count);
+
+    pthread_mutex_lock(&log_limit_lock);
+    struct log_source *source = log_source_find(event, key, now);
+    source->used_ms = now;
+    bool pass = log_limit_take(&source->limit, now, ret_suppressed);
     pthread_mutex_unlock(&log_limit_lock);
     return pass;
 }
@@ -223,6 +319,9 @@ void log_event(enum log_level level, const char *event, const struct log_field *
     if (!log_enabled(level))
         return;
     if (level < LOG_LEVEL_ERROR && !log_limit_pass(event, &suppressed))
+        return;
+    if (level >= LOG_LEVEL_ERROR && log_is_from_outside(event) &&
+        !log_source_pass(event, fields, count, &suppressed))
         return;
 
     struct log_line line;

@@ -7,7 +7,10 @@
  * so that no input can forge a line. Message content never gets here: the only piece of a message
  * that may is the control id, through LOG_CONTROL_ID (escaped, at most 64 bytes).
  * Each event name is rate-limited by itself (a burst of 20, then 1 a second; what was left out is
- * counted in "suppressed=N" of the next line); error and audit lines are not limited.
+ * counted in "suppressed=N" of the next line). Error and audit lines are not limited, but for those
+ * that anybody who reaches a listener can cause: connection-refused, tls-handshake-failed and
+ * message-refused, whose limit is that of the event and its "address" (or else "peer") together.
+ * Metrics count every one of them.
  * Threads: any. A line is one write(2). The settings may change at run time (reload).
  */
 #ifndef MLLPGW_BASE_LOG_H

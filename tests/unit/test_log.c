@@ -147,6 +147,66 @@ static void rate_limit(void **state)
     assert_non_null(strstr(read_log(), " i=1 suppressed="));
 }
 
+static int count_lines(const char *text)
+{
+    int lines = 0;
+
+    for (; *text != '\0'; text++)
+        lines += *text == '\n';
+    return lines;
+}
+
+static void refuse_often(const char *event, const char *address, int times)
+{
+    for (int i = 0; i < times; i++)
+        LOG_EVENT(LOG_LEVEL_AUDIT, event, LOG_STRING("peer", "lab"),
+                  LOG_STRING("address", address));
+}
+
+/* Who only has to connect to make a line can't fill the disk with them, nor hide another's. */
+static void lines_from_outside_are_limited(void **state)
+{
+    static const char *const events[] = {"connection-refused", "tls-handshake-failed",
+                                         "message-refused"};
+
+    (void)state;
+    log_configure(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+    for (size_t i = 0; i < 3; i++) {
+        refuse_often(events[i], "192.0.2.1", 100);
+        assert_in_range(count_lines(read_log()), 20, 21); /* a second may have gone by */
+        refuse_often(events[i], "192.0.2.2", 5);
+        assert_int_equal(count_lines(read_log()), 5);
+    }
+    for (int i = 0; i < 100; i++)
+        LOG_EVENT(LOG_LEVEL_AUDIT, "message-refused", LOG_STRING("peer", "ward"));
+    assert_in_range(count_lines(read_log()), 20, 21);
+    for (int i = 0; i < 100; i++)
+        LOG_EVENT(LOG_LEVEL_AUDIT, "operator-command", LOG_STRING("address", "192.0.2.1"));
+    assert_int_equal(count_lines(read_log()), 100);
+    usleep(1100 * 1000);
+    refuse_often("connection-refused", "192.0.2.1", 1);
+    assert_non_null(strstr(read_log(), " address=192.0.2.1 suppressed="));
+}
+
+/* Neither can who has very many addresses; and a new one is heard once there is room again. */
+static void many_addresses_are_limited(void **state)
+{
+    char address[32];
+    int lines = 0;
+
+    (void)state;
+    for (int i = 0; i < 20000; i++) {
+        snprintf(address, sizeof address, "2001:db8::%x", i);
+        LOG_EVENT(LOG_LEVEL_AUDIT, "connection-refused", LOG_STRING("address", address));
+        if (i % 100 == 99)
+            lines += count_lines(read_log());
+    }
+    assert_in_range(lines, 256, 256 * 30);
+    usleep(1100 * 1000);
+    refuse_often("connection-refused", "198.51.100.1", 1);
+    assert_int_equal(count_lines(read_log()), 1);
+}
+
 /* The table of event names is bounded. */
 static void many_events(void **state)
 {
@@ -163,8 +223,14 @@ static void many_events(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(text_lines), cmocka_unit_test(forged_lines), cmocka_unit_test(control_ids),
-        cmocka_unit_test(long_lines), cmocka_unit_test(rate_limit),   cmocka_unit_test(many_events),
+        cmocka_unit_test(text_lines),
+        cmocka_unit_test(forged_lines),
+        cmocka_unit_test(control_ids),
+        cmocka_unit_test(long_lines),
+        cmocka_unit_test(rate_limit),
+        cmocka_unit_test(lines_from_outside_are_limited),
+        cmocka_unit_test(many_addresses_are_limited),
+        cmocka_unit_test(many_events),
     };
 
     return cmocka_run_group_tests_name("log", tests, open_pipe, NULL);
