@@ -185,13 +185,23 @@ static void lane_free(struct lane *lane)
         router_want_sweep(route->router);
 }
 
+/* Nearly always at the end. One that was given back, and comes again, has its old place. */
+static void lane_insert(struct lane *lane, struct spool_entry *entry)
+{
+    struct list_node *after = lane->queue.prev;
+
+    while (after != &lane->queue && ENTRY_OF(after)->id > entry->id)
+        after = after->prev;
+    list_insert_between(after, after->next, &entry->node);
+}
+
 void lane_add(struct lane *lane, struct spool_entry *entry)
 {
     if (entry->resumes_lane) {
         list_prepend(&lane->queue, &entry->node);
         lane_resume(lane);
     } else {
-        list_append(&lane->queue, &entry->node);
+        lane_insert(lane, entry);
     }
     if (entry->transient && entry->deadline_ms < lane->deadline.due_ms)
         router_move_timer(lane->route->router, &lane->deadline, entry->deadline_ms);

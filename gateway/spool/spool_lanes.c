@@ -85,13 +85,24 @@ static void lane_give_up_impatient(struct spool_lane *lane)
     }
 }
 
+/* What is in flight at the sink may come back to be tried again, also when the route has been opened
+ * meanwhile. What follows it must not be out by then. */
+static void lane_recall(struct spool_lane *lane)
+{
+    if (lane->out_count > 0 && !lane->unordered)
+        lane->recalled = true;
+}
+
 void spool_route_revoke(struct spool *spool, struct spool_route_state *route)
 {
     sink_tell(spool, false, route->name);
     for (size_t i = 0; i < SPOOL_BUCKETS; i++) {
         LIST_FOREACH_SAFE(node, next, &spool->lanes[i]) {
             struct spool_lane *lane = LIST_ENTRY(node, struct spool_lane, in_bucket);
-            if (lane->route == route && !route->open)
+            if (lane->route != route)
+                continue;
+            lane_recall(lane);
+            if (!route->open)
                 lane_give_up_impatient(lane);
         }
     }

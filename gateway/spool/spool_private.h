@@ -69,6 +69,7 @@ struct spool_lane {
     struct spool_route_state *route;
     bool unordered;
     bool stopped;          /* by a dead letter, as the backend says */
+    bool recalled;         /* its route was revoked: nothing more goes out until all are back */
     bool touched;          /* by the call in hand: to be refreshed behind it */
     uint64_t waiting_rows; /* queued, on disk only: not leased */
     struct list_node out;  /* holdings at the sink, in order */

@@ -10,7 +10,7 @@
 bool spool_lane_flows(const struct spool *spool, const struct spool_lane *lane)
 {
     return spool->sink != NULL && lane->route->open && lane->route->revoked == 0 &&
-           !lane->stopped && !timer_is_running(&lane->hold);
+           !lane->stopped && !lane->recalled && !timer_is_running(&lane->hold);
 }
 
 static unsigned lane_window(const struct spool_lane *lane)
@@ -118,6 +118,8 @@ void spool_holding_back(struct spool_holding *holding)
         lane->route->firsts--;
     }
     lane->out_count--;
+    if (lane->out_count == 0)
+        lane->recalled = false;
     lane->out_bytes -= bytes;
     lane->route->out--;
     if (!holding->entry.transient)

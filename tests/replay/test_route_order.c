@@ -18,6 +18,22 @@ static void one_of_a_lane_is_in_flight(void **state)
     expect(world, "accepted 2, accepted 3");
 }
 
+static void what_comes_late_takes_its_old_place(void **state)
+{
+    struct world *world = *state;
+
+    enter(world, "a", 1);
+    enter(world, "a", 3);
+    enter(world, "a", 4);
+    enter(world, "a", 2);
+    enter(world, "a", 5);
+    expect(world, "send 1");
+    for (uint64_t id = 1; id <= 5; id++)
+        verdict(world, id, &accepted);
+    expect(world, "accepted 1, send 2, accepted 2, send 3, accepted 3, send 4, accepted 4, send 5, "
+                  "accepted 5");
+}
+
 static void what_fails_holds_up_its_lane_only(void **state)
 {
     struct world *world = *state;
@@ -277,6 +293,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(one_of_a_lane_is_in_flight),
+        WORLD_TEST(what_comes_late_takes_its_old_place),
         WORLD_TEST(what_fails_holds_up_its_lane_only),
         WORLD_TEST(lanes_share_parallel_in_turn),
         WORLD_TEST(a_route_does_not_take_anothers_places),

@@ -945,6 +945,36 @@ static void closing_a_route_revokes(void **state)
     assert_string_equal(entry_text(4), "C|");
 }
 
+/* Two reloads take a route away and put it back while one is in flight; it fails only then. */
+static void nothing_overtakes_what_was_out_when_a_route_closed(void **state)
+{
+    static const char *const lanes[] = {"r/p", "r/*"};
+
+    (void)state;
+    start_plain();
+    for (size_t i = 0; i < 2; i++) {
+        put_stored(i == 0 ? "A|" : "U|", lanes[i]);
+        EVENTUALLY(bench->entry_count == i + 1);
+    }
+    spool_route_close(bench->spool, "r");
+    put_stored("B|1", lanes[0]);
+    put_stored("B|2", lanes[1]);
+    put_delivered("C|", lanes[0], true, 10000);
+    spool_route_open(bench->spool, "r");
+    put_stored("D|", lanes[0]);
+    /* Only the lane without order goes on. */
+    EVENTUALLY(bench->answer_count == 5 && bench->entry_count == 3);
+    pause_ms(30);
+    drain();
+    assert_int_equal(bench->entry_count, 3);
+    assert_string_equal(entry_text(2), "B|2");
+    settle(0, VERDICT_RETRY);
+    EVENTUALLY(bench->entry_count == 7);
+    static const char *const order[] = {"A|", "B|1", "C|", "D|"};
+    for (size_t i = 0; i < 4; i++)
+        assert_string_equal(entry_text(3 + i), order[i]);
+}
+
 static void fill_and_stop(size_t count)
 {
     char text[32];
@@ -1223,6 +1253,7 @@ int main(void)
         TEST(answers_that_are_owed_come_at_the_end),
         TEST(a_kept_entry_is_written_down),
         TEST(closing_a_route_revokes),
+        TEST(nothing_overtakes_what_was_out_when_a_route_closed),
         TEST(a_stopped_lane_resumes_by_replay),
         TEST(a_replayed_head_resumes_its_lane_after_a_failed_read),
         TEST(a_stopped_lane_resumes_by_discard),
