@@ -303,6 +303,8 @@ int client_print_json(json_t *value)
     int result =
         value == NULL ? -1 : json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 
+    if (value != NULL && ferror(stdout) != 0)
+        result = 0; /* nothing to do with memory: main() says what is wrong with the output */
     putchar('\n');
     json_decref(value);
     return result < 0 ? ctl_fail(CTL_REFUSED, "out of memory") : CTL_OK;

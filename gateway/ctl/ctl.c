@@ -70,7 +70,8 @@ static void help_exit_codes(void)
           "     acknowledgment was negative or missing, the gateway is not ready\n"
           "  2  wrong options or arguments\n"
           "  3  cannot connect (to the control socket, or send's target), or no permission\n"
-          "  4  could not be done: the gateway or the system refused, and said why\n",
+          "  4  could not be done: the gateway or the system refused, and said why\n"
+          "  141  nobody reads the output any more (mllpctl ... | head)\n",
           stdout);
 }
 

@@ -16,6 +16,7 @@ enum ctl_exit {
     CTL_USAGE = 2,       /* wrong options or arguments */
     CTL_UNREACHABLE = 3, /* cannot connect, or no permission */
     CTL_REFUSED = 4,     /* could not be done: the gateway or the system refused */
+    CTL_PIPE = 141,      /* nobody reads standard output any more: what a shell says of SIGPIPE */
 };
 
 struct ctl_command {

@@ -1,15 +1,28 @@
 #include "ctl/ctl.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+/* As `mllpctl ... | head` leaves it. errno may be of the write that failed first or of a later one. */
+static bool reader_has_gone(void)
+{
+    struct pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+    return poll(&output, 1, 0) == 1 && (output.revents & POLLERR) != 0;
+}
 
 /* A pipe that was closed or a full disk must not look like success. */
 static int finish_output(int code)
 {
     if (fflush(stdout) == 0 && ferror(stdout) == 0)
         return code;
+    if (reader_has_gone())
+        return code != CTL_OK ? code : CTL_PIPE;
     return code != CTL_OK ? code : ctl_fail(CTL_REFUSED, "standard output: %s", strerror(errno));
 }
 
