@@ -64,7 +64,8 @@ static void check_gateway(const struct config *config, struct problems *problems
                  "is shorter than dns_refresh_s: a DNS name admits nobody between two look-ups");
     }
     if (gateway->group && !gateway->user) {
-        complain(&subject, PROBLEM_WARNING, "group", WHOLE, "has no effect without user");
+        complain(&subject, PROBLEM_ERROR, "group", WHOLE,
+                 "needs user: without it the gateway stays who it is");
     }
 }
 

@@ -332,13 +332,11 @@ static void nothing(struct spool *spool, struct spool_backend *backend, void *co
 void gateway_free(struct gateway **pointer)
 {
     struct gateway *gateway = *pointer;
-    bool ran;
 
     if (gateway == NULL) {
         return;
     }
-    ran = atomic_load(&gateway->state) != GATEWAY_STARTING;
-    if (gateway->admin != NULL && ran) {
+    if (gateway->admin_runs) {
         gateway_call(admin_loop(gateway->admin), free_resolver, gateway);
         loop_stop(admin_loop(gateway->admin));
         loop_join(admin_loop(gateway->admin));
@@ -346,7 +344,7 @@ void gateway_free(struct gateway **pointer)
     if (gateway->ingress != NULL) {
         ingress_stop(gateway->ingress);
     }
-    if (ran) {
+    if (gateway->delivery_runs) {
         gateway_call(gateway->delivery, free_delivery_parts, gateway);
         gateway_call_spool(gateway, nothing, NULL); /* what the router gave back has arrived */
         loop_stop(gateway->delivery);

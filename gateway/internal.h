@@ -36,8 +36,9 @@ struct gateway {
     struct ingress *ingress;
     struct loop *main_loop;
     struct loop *delivery;
-    struct http_client *http; /* delivery thread */
-    struct router *router;    /* delivery thread */
+    struct http_client *http;       /* delivery thread */
+    struct router *router;          /* delivery thread */
+    bool delivery_runs, admin_runs; /* their threads were started */
     struct admin *admin;
     struct offload *lookups;   /* the resolver's */
     struct resolver *resolver; /* admin thread */

@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -193,18 +194,47 @@ static void say_who_holds(int fd, const char *directory, char ret_error[512])
              pid[0] == '\0' ? "unknown" : pid, directory);
 }
 
+/* The directory may be the user's, who could put a link to a file of others there: root would empty it
+ * and give it away. */
+static bool is_our_lock(int fd, const struct process_user *user)
+{
+    struct stat status;
+
+    return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 1 &&
+           (status.st_uid == 0 || status.st_uid == user->uid || status.st_uid == geteuid());
+}
+
+static int open_lock(const char *path, const struct process_user *user, char ret_error[512])
+{
+    /* Without O_NONBLOCK a FIFO in its place would keep the start waiting. */
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
+    int error = fd < 0 ? -errno : 0;
+
+    if (fd < 0) {
+        snprintf(ret_error, 512, "can't open %.300s: %s", path, strerror(-error));
+        return error;
+    }
+    if (!is_our_lock(fd, user)) {
+        snprintf(ret_error, 512,
+                 "%.300s is not a file that mllp-gateway made (a regular one, without other links, "
+                 "of root or of its user): remove it",
+                 path);
+        close(fd);
+        return -EPERM;
+    }
+    return fd;
+}
+
 static int take_lock(const char *path, const char *directory, const struct process_user *user,
                      int *ret_fd, char ret_error[512])
 {
     char pid[32];
     int length = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+    int fd = open_lock(path, user, ret_error);
     int error;
 
     if (fd < 0) {
-        error = -errno;
-        snprintf(ret_error, 512, "can't open %.300s: %s", path, strerror(errno));
-        return error;
+        return fd;
     }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         say_who_holds(fd, directory, ret_error);

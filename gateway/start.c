@@ -115,12 +115,14 @@ static int start_threads(struct gateway *gateway)
 {
     int error = loop_start(gateway->delivery, NULL, NULL);
 
+    gateway->delivery_runs = error == 0;
     if (error == 0) {
         warn_of_orphans(gateway);
         gateway_load_sequences(gateway, gateway->shared->config);
         open_routes(gateway);
         tell_router_of_stopped_lanes(gateway);
         error = admin_start(gateway->admin);
+        gateway->admin_runs = error == 0;
     }
     if (error == 0) {
         gateway_call(admin_loop(gateway->admin), start_resolver, gateway);

@@ -111,6 +111,7 @@ static void mistakes_are_named(void **state)
          "gateway.worker",
          "did you mean \"workers\""},
         {{.gateway = "gateway = ( );"}, 1, "gateway", "wants a group"},
+        {{.gateway = "gateway = { group = \"g\"; };"}, 1, "gateway.group", "needs user"},
         {{.gateway = "gateway = { workers = \"2\"; };"}, 1, "gateway.workers", "whole number"},
         {{.gateway = "gateway = { workers = 1.5; };"}, 1, "gateway.workers", "whole number"},
         {{.gateway = "gateway = { workers = 257; };"}, 1, "gateway.workers", "0 to 256"},
