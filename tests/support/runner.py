@@ -165,7 +165,12 @@ def run_process(job):
 def cmocka_results(text):
     text = re.split(r"^\[==========\].* run\.", text, maxsplit=1, flags=re.M)[0]
     verdicts = {"OK": "passed", "FAILED": "failed", "SKIPPED": "skipped"}
-    return [(verdicts[m[1]], m[2], "") for m in re.finditer(r"^\[ +(OK|FAILED|SKIPPED) +\] (\w+)$", text, re.M)]
+    results = []
+    for m in re.finditer(r"^(.*)\n\[ +(OK|FAILED|SKIPPED) +\] (\w+)$", text, re.M):
+        # What a test printed last before its skip() is the reason.
+        why = m[1] if m[2] == "SKIPPED" and not m[1].startswith("[") else ""
+        results.append((verdicts[m[2]], m[3], why))
+    return results
 
 
 def script_results(text):
