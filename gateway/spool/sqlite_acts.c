@@ -5,6 +5,8 @@
  */
 #include "spool/sqlite_private.h"
 
+#include "base/log.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -265,7 +267,7 @@ static int move_lane_queue(struct sqlite_spool *spool, const struct sqlite_lane 
         int64_t id = 0;
         int result = lane_first(spool, lane, &id);
         if (result < 0 || id == 0)
-            return result < 0 ? result : -EIO;
+            return result < 0 ? result : -EBADMSG; /* counted, and not there */
         result = move_by_id(spool, id, to);
         if (result < 0)
             return result;
@@ -377,6 +379,8 @@ int sqlite_move(struct spool_backend *backend, const char *from, const char *to,
     bool done = result == 0 && !route_has_rows(spool, from, false);
     if (done)
         result = meta_delete(spool, "move");
+    else if (result == 0 && count == 0 && after == 0)
+        result = -EBADMSG; /* all were looked at: what is counted isn't there */
     if (result < 0) {
         spool->move_after = after;
         return result;
@@ -389,29 +393,54 @@ int sqlite_move(struct spool_backend *backend, const char *from, const char *to,
     return 0;
 }
 
-int acts_finish_move(struct sqlite_spool *spool)
+static int finish_move_slice(struct spool_backend *backend, const char *from, const char *to,
+                             bool *ret_done)
+{
+    uint64_t moved;
+    int result = spool_backend_begin(backend);
+
+    if (result < 0)
+        return result;
+    result = sqlite_move(backend, from, to, 1024, &moved, ret_done);
+    if (result == 0)
+        return spool_backend_commit(backend);
+    spool_backend_rollback(backend);
+    return result;
+}
+
+/* A damaged database: what is left can't be moved, now or at the next start, and all other messages
+ * must be had all the same. */
+static int abandon_move(struct sqlite_spool *spool, const char *from, const char *to)
 {
     struct spool_backend *backend = &spool->backend;
+
+    LOG_EVENT(LOG_LEVEL_ERROR, "spool-move-unfinished", LOG_STRING("from", from),
+              LOG_STRING("to", to), LOG_STRING("reason", "the spool is damaged"),
+              LOG_STRING("consequence", "what could not be moved stays where it is"));
+    int result = spool_backend_begin(backend);
+    if (result < 0)
+        return result;
+    result = meta_delete(spool, "move");
+    if (result == 0)
+        return spool_backend_commit(backend);
+    spool_backend_rollback(backend);
+    return result;
+}
+
+int acts_finish_move(struct sqlite_spool *spool)
+{
     char names[65536];
     size_t length = 0;
     bool done = false;
-    uint64_t moved;
 
-    int result = meta_get(spool, "move", names, sizeof names - 1, &length);
+    int result = meta_get(spool, "move", names, sizeof names - 2, &length);
     if (result == -ENOENT)
         return 0;
     if (result < 0)
         return result;
-    names[length] = '\0';
-    while (!done && result == 0) {
-        result = spool_backend_begin(backend);
-        if (result < 0)
-            break;
-        result = sqlite_move(backend, names, names + strlen(names) + 1, 1024, &moved, &done);
-        if (result < 0)
-            spool_backend_rollback(backend);
-        else
-            result = spool_backend_commit(backend);
-    }
-    return result;
+    names[length] = names[length + 1] = '\0'; /* two names, whatever is there */
+    const char *to = names + strlen(names) + 1;
+    while (!done && result == 0)
+        result = finish_move_slice(&spool->backend, names, to, &done);
+    return result == -EBADMSG || result == -ENOENT ? abandon_move(spool, names, to) : result;
 }

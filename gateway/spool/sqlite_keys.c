@@ -458,10 +458,10 @@ int keys_purge(struct sqlite_spool *spool)
         bool last = i + 1 == spool->epoch_count;
         if (result == 0 && !last && epoch->sealed == 0 && epoch->sealed_before == 0) {
             sqlite3_stmt *statement = statement_get(spool, STATEMENT_EPOCH_DELETE);
-            if (statement == NULL)
-                return database_error(spool);
-            sqlite3_bind_int64(statement, 1, epoch->id);
-            result = statement_run(spool, statement);
+            if (statement != NULL)
+                sqlite3_bind_int64(statement, 1, epoch->id);
+            result =
+                statement_run(spool, statement); /* without a statement: what was wrong with it */
             if (result == 0) {
                 /* Should this be rolled back, the row stays without harm until the next start. */
                 seal_key_destroy(&epoch->key);

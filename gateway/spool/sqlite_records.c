@@ -10,6 +10,16 @@
 
 /* ---- loading ---- */
 
+/* A filter of another length is from before RECORD_FILTER_BYTES was changed. What it says can't be
+ * read; one that always says "perhaps" finds the same records, until the run's window is over. */
+static void filter_load(uint8_t filter[RECORD_FILTER_BYTES], struct span stored)
+{
+    if (stored.length == RECORD_FILTER_BYTES)
+        memcpy(filter, stored.data, RECORD_FILTER_BYTES);
+    else
+        memset(filter, 0xff, RECORD_FILTER_BYTES);
+}
+
 static int runs_load(struct sqlite_spool *spool)
 {
     sqlite3_stmt *statement = statement_get(spool, STATEMENT_RUNS);
@@ -19,11 +29,9 @@ static int runs_load(struct sqlite_spool *spool)
         struct span filter = statement_span(statement, 2);
         struct record_run run = {sqlite3_column_int64(statement, 0),
                                  sqlite3_column_int64(statement, 1), malloc(RECORD_FILTER_BYTES)};
-        if (run.filter == NULL || filter.length != RECORD_FILTER_BYTES) {
-            result = run.filter == NULL ? -ENOMEM : -EIO;
-            free(run.filter);
-        } else {
-            memcpy(run.filter, filter.data, RECORD_FILTER_BYTES);
+        result = -ENOMEM;
+        if (run.filter != NULL) {
+            filter_load(run.filter, filter);
             result = record_index_adopt(&spool->records, run);
         }
         if (result < 0) {
