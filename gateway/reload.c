@@ -269,12 +269,20 @@ static void close_routes(struct gateway *gateway, const struct config *old,
 static void end_routes(struct gateway *gateway, int applied, const struct config *wanted,
                        struct problems *problems)
 {
+    size_t first;
+
     if (applied == -ETIMEDOUT) {
         problems_add(problems, PROBLEM_WARNING, (struct place){wanted->file, 0}, "listeners",
                      "a worker has not taken over the new settings yet: look for messages of "
                      "removed routes with mllpctl queue");
     }
+    first = problems->count;
     gateway_find_orphans(gateway, wanted, problems, PROBLEM_WARNING);
+    /* Once more, as an error: the log may leave out a warning that comes after many. */
+    for (size_t i = first; i < problems->count; i++) {
+        LOG_EVENT(LOG_LEVEL_ERROR, "messages-without-route",
+                  LOG_STRING("words", problems->items[i].text));
+    }
     close_routes(gateway, gateway->shared->config, wanted);
 }
 
