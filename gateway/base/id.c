@@ -8,15 +8,9 @@
 
 #define ID_HALF (ID_CONTROL_BYTES / 2) /* characters of 5 bits each */
 
-static atomic_uint_fast64_t id_connections;
 static atomic_uint_fast64_t id_controls;
 static uint64_t id_start;
 static pthread_once_t id_start_once = PTHREAD_ONCE_INIT;
-
-uint64_t id_next_connection(void)
-{
-    return atomic_fetch_add_explicit(&id_connections, 1, memory_order_relaxed) + 1;
-}
 
 static void id_choose_start(void)
 {

@@ -47,18 +47,10 @@ static void control_ids_differ(void **state)
     }
 }
 
-static void connections_count_from_one(void **state)
-{
-    (void)state;
-    assert_int_equal(id_next_connection(), 1);
-    assert_int_equal(id_next_connection(), 2);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(control_ids_differ),
-        cmocka_unit_test(connections_count_from_one),
     };
 
     return cmocka_run_group_tests_name("id", tests, NULL, NULL);
