@@ -1,8 +1,9 @@
 /*
  * id: names that are never used twice.
  *
- * Control ids for our own messages (MSH-10 of an acknowledgment) are at most 20 characters (HL7 2.x: ST(20)), unique over restarts and machines as
- * far as 40 random bits per start and a 40-bit counter can make them.
+ * Control ids for our own messages (MSH-10 of an acknowledgment) are at most 20 characters (HL7 2.x:
+ * ST(20)), unique over restarts and machines as far as 40 random bits per start and a 40-bit counter
+ * can make them.
  * Threads: any.
  */
 #ifndef MLLPGW_BASE_ID_H
