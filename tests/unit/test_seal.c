@@ -497,7 +497,7 @@ static void no_content_is_in_the_files(void **state)
             encode(CANARY, strlen(CANARY), false, text);
             search(paths[p], text);
             for (size_t shift = 0; shift < 3; shift++) {
-                encode(CANARY + shift, strlen(CANARY) - shift, true, text);
+                encode(&CANARY[shift], strlen(CANARY) - shift, true, text);
                 search(paths[p], text);
             }
         }
