@@ -97,6 +97,8 @@ class Report:
 
     def show_log(self, log):
         text = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        if any(line.startswith("FAILED: ") for line in text):  # a build: what worked hides what did not
+            text = [line for line in text if not line.startswith("[")]
         if len(text) > SHOWN_LINES:
             self.line(f"    | … the last {SHOWN_LINES} of {len(text)} lines of {log.relative_to(ROOT)}")
         else:
