@@ -103,7 +103,7 @@ static struct message *disk_message(const char *peer, const char *listener, size
     const char *type = strstr(head, "ORU^R01");
     message->message_type = span_of(body + (type - head), 7);
     message->control_id = span_of(body + (type - head) + 8, 16);
-    message->facility = span_of(strchr(body, 'B') + 6, 5);
+    message->facility = span_of((const char *)memchr(body, 'B', total) + 6, 5);
     message->received_wall_ms = clock_wall_ms(clock_system());
     return message;
 }
