@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +48,7 @@ static int parse_address(const char *text, struct sockaddr_storage *ret_address,
     return -EINVAL;
 }
 
-static int open_socket(const struct sockaddr_storage *address, socklen_t length)
+static int open_socket(const struct sockaddr_storage *address, socklen_t length, bool shared)
 {
     int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int on = 1;
@@ -58,8 +59,9 @@ static int open_socket(const struct sockaddr_storage *address, socklen_t length)
     }
     /* IPV6_V6ONLY stays off: "[::]" serves IPv4 too, as ::ffff:a.b.c.d, which counts as IPv4. */
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0 &&
-        bind(fd, (const struct sockaddr *)address, length) == 0 && listen(fd, BACKLOG) == 0) {
+        (!shared || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0) &&
+        bind(fd, (const struct sockaddr *)address, length) == 0 &&
+        (!shared || listen(fd, BACKLOG) == 0)) {
         return fd;
     }
     error = -errno;
@@ -67,14 +69,14 @@ static int open_socket(const struct sockaddr_storage *address, socklen_t length)
     return error;
 }
 
-int accept_listen(const struct config_listener *listener, char ret_error[512])
+static int open_for(const struct config_listener *listener, bool shared, char ret_error[512])
 {
     struct sockaddr_storage address;
     socklen_t length;
     int fd = parse_address(listener->address, &address, &length);
 
     if (fd == 0) {
-        fd = open_socket(&address, length);
+        fd = open_socket(&address, length, shared);
     }
     if (fd < 0) {
         snprintf(ret_error, 512, "listeners.%s: can't listen on %s: %s%s", listener->name,
@@ -82,6 +84,22 @@ int accept_listen(const struct config_listener *listener, char ret_error[512])
                  fd == -EADDRINUSE ? " (another program has this port: ss -ltnp shows which)" : "");
     }
     return fd;
+}
+
+int accept_probe(const struct config_listener *listener, char ret_error[512])
+{
+    int fd = open_for(listener, false, ret_error);
+
+    if (fd < 0) {
+        return fd;
+    }
+    close(fd);
+    return 0;
+}
+
+int accept_listen(const struct config_listener *listener, char ret_error[512])
+{
+    return open_for(listener, true, ret_error);
 }
 
 static void set(int fd, int level, int option, int value)

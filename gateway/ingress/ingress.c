@@ -36,6 +36,16 @@ static int listen_all(struct worker *worker, const struct snapshot *snapshot, ch
     return 0;
 }
 
+static int probe_all(const struct snapshot *snapshot, char ret_error[512])
+{
+    int error = 0;
+
+    for (size_t i = 0; i < snapshot->listener_count && error == 0; i++) {
+        error = accept_probe(snapshot->listeners[i].config, ret_error);
+    }
+    return error;
+}
+
 static int add_worker(struct ingress *ingress, const struct ingress_settings *settings,
                       struct snapshot *snapshot, char ret_error[512])
 {
@@ -65,6 +75,10 @@ struct ingress *ingress_new(const struct ingress_settings *settings, struct snap
         (ingress->workers = calloc(settings->workers, sizeof(*ingress->workers))) == NULL) {
         free(ingress);
         snprintf(ret_error, 512, "out of memory");
+        return NULL;
+    }
+    if (probe_all(snapshot, ret_error) != 0) {
+        ingress_free(&ingress);
         return NULL;
     }
     for (unsigned i = 0; i < settings->workers; i++) {

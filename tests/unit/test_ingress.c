@@ -510,7 +510,8 @@ static void drain(void **state)
     site_close(&site);
 }
 
-/* The port is another's: a sentence, and nothing is left behind. */
+/* The port is another's, who may share it like another gateway, or not: a sentence, and nothing is
+ * left behind. */
 static void a_port_that_is_taken(void **state)
 {
     struct ingress_settings settings = {.workers = WORKERS};
@@ -521,6 +522,11 @@ static void a_port_that_is_taken(void **state)
     site_open(&site, "");
     struct site other = {.plain_port = site.plain_port, .tls_port = site.tls_port};
     struct snapshot *snapshot = make_snapshot(&other, "", "");
+    settings.metrics = site.metrics;
+    settings.limits = site.limits;
+    settings.sequences = site.sequences;
+    assert_null(ingress_new(&settings, snapshot, error));
+    assert_non_null(strstr(error, "Address already in use"));
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); /* without SO_REUSEPORT */
     struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof(in);
@@ -530,9 +536,6 @@ static void a_port_that_is_taken(void **state)
     other.plain_port = ntohs(in.sin_port);
     snapshot_release(&snapshot);
     snapshot = make_snapshot(&other, "", "");
-    settings.metrics = site.metrics;
-    settings.limits = site.limits;
-    settings.sequences = site.sequences;
     assert_null(ingress_new(&settings, snapshot, error));
     assert_non_null(strstr(error, "listeners.plain: can't listen on 127.0.0.1:"));
     snapshot_release(&snapshot);
