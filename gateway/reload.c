@@ -12,10 +12,10 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define DECIDE_AGAIN_MS (3600 * 1000)
-#define LOOK_AT_CRLS_MS (10 * 1000)
-#define LOOK_AFTER_FAILURE_MS (60 * 1000)
-#define WORKERS_WAIT_MS (10 * 1000) /* a worker comes to its mail within milliseconds */
+#define DECIDE_AGAIN_MS (INT64_C(3600) * 1000)
+#define LOOK_AT_CRLS_MS (INT64_C(10) * 1000)
+#define LOOK_AFTER_FAILURE_MS (INT64_C(60) * 1000)
+#define WORKERS_WAIT_MS (INT64_C(10) * 1000) /* a worker comes to its mail within milliseconds */
 
 static const struct metric_family expiry_family = {
     .name = "mllpgw_certificate_expires_timestamp_seconds",

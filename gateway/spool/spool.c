@@ -280,7 +280,7 @@ struct spool_put *spool_put_new(struct message *message, const struct spool_targ
     for (size_t i = 0; i < count; i++)
         text += strlen(targets[i].route) + strlen(targets[i].lane) + 2;
     if (put != NULL)
-        put->targets = malloc(count * sizeof *targets + text);
+        put->targets = malloc(count * sizeof *targets + text + 1); /* never of nothing */
     if (put == NULL || put->targets == NULL) {
         free(put);
         return NULL;

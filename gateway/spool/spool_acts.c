@@ -314,6 +314,7 @@ void spool_acts_run(struct spool *spool)
 void spool_acts_cancel(struct spool *spool)
 {
     while (!list_empty(&spool->acts))
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): act_end() takes it off the list first. */
         act_end(LIST_ENTRY(spool->acts.next, struct spool_act, node), -ECANCELED);
 }
 

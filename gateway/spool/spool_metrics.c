@@ -107,12 +107,20 @@ void spool_metrics_commit(struct spool *spool, size_t rows, int64_t nanoseconds)
     metric_observe_ns(spool->counters.group_rows, (int64_t)rows * 1000000000);
 }
 
+static bool totals_equal(const struct spool_totals *a, const struct spool_totals *b)
+{
+    return a->queued == b->queued && a->dead == b->dead && a->kept == b->kept &&
+           a->records == b->records && a->bytes == b->bytes;
+}
+
 void spool_publish(struct spool *spool)
 {
     struct spool_statistics now = {.full = spool->full, .failed = spool->failure != 0};
+    const struct spool_statistics *before = &spool->statistics;
 
     spool_backend_totals(spool->backend, &now.totals);
-    if (memcmp(&now, &spool->statistics, sizeof now) == 0 && now.totals.queued == 0)
+    if (now.totals.queued == 0 && now.full == before->full && now.failed == before->failed &&
+        totals_equal(&now.totals, &before->totals))
         return;
     pthread_mutex_lock(&spool->statistics_lock);
     spool->statistics = now;
@@ -172,7 +180,8 @@ void spool_metrics_refresh(struct spool *spool)
         metric_set(route->bytes_slot, route->queued_bytes);
         metric_set(route->oldest_slot, age_ms > 0 ? age_ms / 1000 : 0);
     }
-    if (refresh.lanes > 512 && timers_start(&spool->timers, &spool->refresh,
-                                            spool_monotonic(spool) + 10 * SPOOL_REFRESH_MS) < 0)
+    if (refresh.lanes > 512 &&
+        timers_start(&spool->timers, &spool->refresh,
+                     spool_monotonic(spool) + INT64_C(10) * SPOOL_REFRESH_MS) < 0)
         return;
 }

@@ -289,7 +289,7 @@ static int remember_ids(struct sqlite_spool *spool, const struct key_file *file)
 int keys_open(struct sqlite_spool *spool, const struct key_file *file, const char *path,
               bool created, char ret_error[512])
 {
-    bool known[KEY_FILE_KEYS];
+    bool known[KEY_FILE_KEYS] = {false};
 
     int result = remember_ids(spool, file);
     for (size_t i = 0; i < file->count && result >= 0; i++) {

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SPANS 3
+#define SPANS ((size_t)3)
 #define SPANS_BYTES (SPANS * 8)
 
 /* ---- where the header's fields are in the body ---- */
@@ -37,14 +37,14 @@ static void spans_write(const struct message *message, uint8_t out[SPANS_BYTES])
         if (fields[i].length == 0 || at < body ||
             at - body + fields[i].length > message->body.length)
             continue;
-        put_u32(out + 8 * i, at - body);
-        put_u32(out + 8 * i + 4, fields[i].length);
+        put_u32(out + (size_t)8 * i, at - body);
+        put_u32(out + (size_t)8 * i + 4, fields[i].length);
     }
 }
 
 static struct span span_read(struct span spans, size_t which, struct span body)
 {
-    const uint8_t *in = (const uint8_t *)spans.data + 8 * which;
+    const uint8_t *in = (const uint8_t *)spans.data + (size_t)8 * which;
 
     if (spans.length != SPANS_BYTES)
         return span_of(NULL, 0);

@@ -1,4 +1,4 @@
-/* Preloaded into the daemon by tests/system/test-out-of-memory: allocations fail now and then, but only those that
+/* Preloaded into the daemon by tests/fault/out-of-memory: allocations fail now and then, but only those that
  * the daemon's own code makes (libraries that abort without memory are not what is looked at).
  *
  * MALLOC_FAILS names a file with a number N, which the test changes while the daemon runs: 0 none fails, else about

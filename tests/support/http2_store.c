@@ -68,6 +68,14 @@ bool http2_store_make_pki(struct http2_store *store, const char *test_data)
 }
 
 /* Reads "port N", perhaps "proxy N", and "ready". */
+static void read_port(const char *line, const char *word, int *ret_port)
+{
+    size_t length = strlen(word);
+
+    if (strncmp(line, word, length) == 0)
+        *ret_port = (int)strtol(line + length, NULL, 10);
+}
+
 static bool http2_store_wait(struct http2_store *store, int output_fd)
 {
     FILE *output = fdopen(output_fd, "r");
@@ -79,8 +87,8 @@ static bool http2_store_wait(struct http2_store *store, int output_fd)
         return false;
     }
     while (!ready && fgets(line, sizeof(line), output) != NULL) {
-        (void)sscanf(line, "port %d", &store->port);
-        (void)sscanf(line, "proxy %d", &store->proxy_port);
+        read_port(line, "port ", &store->port);
+        read_port(line, "proxy ", &store->proxy_port);
         ready = strcmp(line, "ready\n") == 0;
     }
     fclose(output);
