@@ -2,6 +2,7 @@
 /* The client against a real HTTP/2 TLS server, tests/support/http2_store.mjs. */
 #include "base/clock.h"
 #include "http/client.h"
+#include "support/free_port.h"
 #include "support/http2_store.h"
 
 #include <arpa/inet.h>
@@ -225,18 +226,6 @@ static void http1_keeps_to_its_connections(void **state)
     http2_store_stop(&old);
 }
 
-static int free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, length), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
-    close(fd);
-    return ntohs(address.sin_port);
-}
-
 static void a_refused_connection_is_not_sent(void **state)
 {
     struct http_origin_settings settings = plain_settings();
@@ -244,7 +233,7 @@ static void a_refused_connection_is_not_sent(void **state)
     struct answer answer;
 
     (void)state;
-    snprintf(url, sizeof(url), "https://127.0.0.1:%d/", free_port());
+    snprintf(url, sizeof(url), "https://127.0.0.1:%u/", free_port());
     answer = ask_with(&settings, url);
     assert_int_equal(answer.result.failure, HTTP_CONNECT);
     assert_true(answer.result.not_sent);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "hl7/ack.h"
 #include "hl7/mllp.h"
+#include "support/free_port.h"
 #include "support/pki.h"
 
 #include <arpa/inet.h>
@@ -42,20 +43,6 @@ struct site {
 };
 
 /* ---- the site ---- */
-
-/* A port that is free now; two workers share it, so the listener can't ask for port 0. */
-static unsigned free_port(void)
-{
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof(in);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_true(fd >= 0);
-    assert_int_equal(bind(fd, (const struct sockaddr *)&in, size), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&in, &size), 0);
-    close(fd);
-    return ntohs(in.sin_port);
-}
 
 static struct snapshot *make_snapshot(const struct site *site, const char *tls, const char *plain)
 {

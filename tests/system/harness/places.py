@@ -44,17 +44,30 @@ def fresh_directory(name):
 # Tests run side by side. A loopback address made from the pid belongs to this process alone, so that a port that is free
 # there stays free: nothing else binds to that address, and outgoing connections start from 127.0.0.1.
 _pid = os.getpid()
-ADDRESS = f"127.{64 + (_pid >> 16 & 63)}.{_pid >> 8 & 255}.{_pid & 255 or 256 - 1}"
-_ports = itertools.count(21000)
+ADDRESS = f"127.{64 + (_pid >> 16 & 63)}.{_pid >> 8 & 255}.{_pid & 255}"
+OWN_PORTS = 21000  # and up: ports of one address
+ALL_PORTS, ALL_PORTS_END = 28000, 32768  # ports of all addresses; outgoing connections take theirs from above that
+_own_ports = itertools.count(OWN_PORTS)
+_all_ports = itertools.count(_pid)
+
+
+def _is_free(family, address, port):
+    with socket.socket(family) as probe:
+        try:
+            probe.bind((address, port))
+            return True
+        except OSError:
+            return False
 
 
 def free_port(address=ADDRESS):
-    """A port below the ephemeral range that nobody has on this process's own address, nor on all addresses."""
-    while True:
-        port = next(_ports)
-        with socket.socket() as probe:
-            try:
-                probe.bind((address, port))
-                return port
-            except OSError:
-                continue
+    """A port that nobody has on this process's own address (or on another one that no other test uses)."""
+    return next(port for port in _own_ports if _is_free(socket.AF_INET, address, port))
+
+
+def free_port_everywhere():
+    """A port to have on all addresses, [::] and 0.0.0.0. free_port() of a test beside this one never gives it out, and
+    two tests that both want one start from different places."""
+    span = ALL_PORTS_END - ALL_PORTS
+    ports = (ALL_PORTS + number % span for number in itertools.islice(_all_ports, span))
+    return next(port for port in ports if _is_free(socket.AF_INET, "0.0.0.0", port))
