@@ -102,6 +102,9 @@ static void add_route(void *context, const struct route_status *status)
     json_object_set_new(json, "operator_fault", json_boolean(status->operator_fault));
     json_object_set_new(json, "why", json_string(status->why == NULL ? "" : status->why));
     json_object_set_new(json, "since", json_integer(status->since_ms));
+    json_object_set_new(json, "next_attempt_ms",
+                        status->next_attempt_ms < 0 ? json_null()
+                                                    : json_integer(status->next_attempt_ms));
     json_object_set_new(json, "stopped_lanes", json_integer(status->stopped_lanes));
     json_object_set_new(json, "queued", json_integer(0));
     json_object_set_new(json, "dead", json_integer(0));
@@ -131,7 +134,8 @@ static void add_lane(void *context, const char *name, const char *lane,
 
     (void)lane;
     if (route == NULL) { /* rows of a route that is no longer configured */
-        struct route_status gone = {.name = name, .store = "", .why = "not configured"};
+        struct route_status gone = {
+            .name = name, .store = "", .why = "not configured", .next_attempt_ms = -1};
         add_route(collection, &gone);
         route = json_object_get(collection->routes, name);
     }

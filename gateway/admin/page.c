@@ -4,6 +4,7 @@
 #include "base/text.h"
 
 #include <stdio.h>
+#include <string.h>
 
 const char page_style[] =
     "body{font:14px/1.5 system-ui,sans-serif;margin:2em auto;max-width:80em;padding:0 1em;"
@@ -13,7 +14,7 @@ const char page_style[] =
     "th,td{text-align:left;padding:.2em .8em .2em 0;border-bottom:1px solid #ddd;"
     "vertical-align:top}"
     "th{font-weight:600}"
-    ".ready{color:#060}.not-ready{color:#a00;white-space:pre-line}"
+    ".ready{color:#060}.trouble{color:#950}.not-ready{color:#a00;white-space:pre-line}"
     "footer{margin-top:2em;color:#666}";
 
 static int page_text(struct buffer *out, const char *text)
@@ -195,20 +196,63 @@ static int page_section(struct buffer *out, const char *name, json_t *value)
         result = page_rows(out, value);
     else if (json_is_object(value))
         result = page_pairs(out, value);
-    else if (json_is_array(value) && json_array_size(value) == 0)
+    else
         result = buffer_append_string(out, "<tr><td>none</td></tr>\n");
-    else {
-        result = buffer_append_string(out, "<tr>");
-        if (result == 0)
-            result = page_cell(out, name, value);
-        if (result == 0)
-            result = buffer_append_string(out, "</tr>\n");
-    }
     return result < 0 ? result : buffer_append_string(out, "</table>\n");
 }
 
-static int page_head(struct buffer *out, const char *name, const char *why)
+static bool page_is_section(const json_t *value)
 {
+    return json_is_array(value) || json_is_object(value);
+}
+
+/* What is a value of its own stands in one table; the first thing to see is how the gateway does, so
+ * that isn't said again. */
+static int page_single_values(struct buffer *out, const json_t *status)
+{
+    json_t *single = json_object(), *value;
+    const char *key;
+    int result = buffer_append_string(out, "<table>\n");
+
+    json_object_foreach((json_t *)status, key, value)
+    {
+        if (!page_is_section(value) && strcmp(key, "ready") != 0 && strcmp(key, "why") != 0)
+            json_object_set(single, key, value);
+    }
+    if (result == 0)
+        result = page_pairs(out, single);
+    json_decref(single);
+    return result < 0 ? result : buffer_append_string(out, "</table>\n");
+}
+
+/* A route whose messages wait does not make the gateway unready, and yet somebody has to look. */
+static int page_route_trouble(struct buffer *out, const json_t *route)
+{
+    bool fault = json_is_true(json_object_get(route, "operator_fault"));
+    const char *parts[] = {
+        "\n<p class=\"trouble\">route ",
+        json_string_value(json_object_get(route, "name")),
+        fault ? " waits for an operator: store " : " waits for its store: ",
+        json_string_value(json_object_get(route, "store")),
+        ": ",
+        json_string_value(json_object_get(route, "why")),
+        "</p>",
+    };
+    int result = 0;
+
+    if (!fault && !json_is_true(json_object_get(route, "queueing")))
+        return 0;
+    for (size_t i = 0; result == 0 && i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if (parts[i] != NULL)
+            result = i % 2 == 0 ? buffer_append_string(out, parts[i]) : page_text(out, parts[i]);
+    }
+    return result;
+}
+
+static int page_head(struct buffer *out, const char *name, const char *why, const json_t *routes)
+{
+    const json_t *route;
+    size_t index;
     int result = buffer_append_string(
         out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
              "<meta name=\"viewport\" content=\"width=device-width\">"
@@ -226,19 +270,28 @@ static int page_head(struct buffer *out, const char *name, const char *why)
                                                             "ready: ");
     if (result == 0)
         result = page_text(out, why);
-    return result < 0 ? result : buffer_append_string(out, "</p>\n");
+    if (result == 0)
+        result = buffer_append_string(out, "</p>");
+    json_array_foreach(routes, index, route)
+    {
+        if (result == 0)
+            result = page_route_trouble(out, route);
+    }
+    return result < 0 ? result : buffer_append_byte(out, '\n');
 }
 
 int page_render(struct buffer *out, const char *name, const char *version, const char *why,
                 const json_t *status)
 {
-    int result = page_head(out, name, why);
+    int result = page_head(out, name, why, json_object_get(status, "routes"));
     const char *key;
     json_t *value;
 
+    if (result == 0)
+        result = page_single_values(out, status);
     json_object_foreach((json_t *)status, key, value)
     {
-        if (result == 0)
+        if (result == 0 && page_is_section(value))
             result = page_section(out, key, value);
     }
     if (result == 0)

@@ -1,5 +1,7 @@
 #include "admission/limits.h"
 
+#include "base/hash.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -114,12 +116,8 @@ static bool take_place(atomic_int *count, int maximum)
 
 static size_t address_bucket(const uint8_t key[16])
 {
-    uint64_t hash = 14695981039346656037ULL; /* FNV-1a: the table is small and its input counted */
-
-    for (size_t i = 0; i < 16; i++) {
-        hash = (hash ^ key[i]) * 1099511628211ULL;
-    }
-    return (size_t)(hash & (ADDRESS_BUCKETS - 1));
+    /* Without a random start: the table is small and its input counted. */
+    return (size_t)(hash_bytes(HASH_START, key, 16) & (ADDRESS_BUCKETS - 1));
 }
 
 static struct address_slot **find_address(struct limits *limits, const uint8_t key[16],

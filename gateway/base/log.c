@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/hash.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -122,12 +123,8 @@ static struct span log_source_key(const struct log_field *fields, size_t count)
 
 static size_t log_source_bucket(const char *event, struct span key)
 {
-    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
+    uint64_t hash = hash_bytes(hash_text(HASH_START, event), key.data, key.length);
 
-    for (; *event != '\0'; event++)
-        hash = (hash ^ (unsigned char)*event) * UINT64_C(1099511628211);
-    for (size_t i = 0; i < key.length; i++)
-        hash = (hash ^ (unsigned char)key.data[i]) * UINT64_C(1099511628211);
     return (size_t)((hash >> 32) ^ hash) % (LOG_SOURCES / LOG_SOURCE_WAYS) * LOG_SOURCE_WAYS;
 }
 

@@ -33,6 +33,9 @@ bool client_option(struct client_options *options, int option, const char *help,
     case CLIENT_OPTION_CONFIG:
         options->config = optarg;
         return true;
+    case CLIENT_OPTION_DIRECTORY:
+        options->directory = optarg;
+        return true;
     case CLIENT_OPTION_JSON:
         options->json = true;
         return true;
@@ -72,13 +75,13 @@ int client_parse(struct client_options *options, const char *help, int argc, cha
 /* ---- the socket ---- */
 
 /* *ret_path: free() it. */
-static int client_path_of_config(const char *file, char **ret_path)
+static int client_path_of_config(const char *file, const char *directory, char **ret_path)
 {
     struct problems problems;
     int code = CTL_OK;
 
     problems_init(&problems);
-    struct config *config = config_load(file, NULL, &problems);
+    struct config *config = config_load(file, directory, &problems);
     if (config == NULL) {
         problems_print(&problems, stderr);
         code = ctl_fail(CTL_REFUSED, "%s: not usable (--socket does without it)", file);
@@ -96,7 +99,7 @@ static int client_path(const struct client_options *options, char **ret_path)
     const char *path = options->socket;
 
     if (path == NULL && options->config != NULL)
-        return client_path_of_config(options->config, ret_path);
+        return client_path_of_config(options->config, options->directory, ret_path);
     if (path == NULL && environment != NULL && environment[0] != '\0')
         path = environment;
     if (path == NULL)

@@ -1,7 +1,8 @@
 /*
  * client: mllpctl's side of the control socket (admin/control.h has the protocol).
  *
- * Blocking, with a time limit. Where the socket is: --socket, else control_socket of --config, else
+ * Blocking, with a time limit. Where the socket is: --socket, else control_socket of --config (in
+ * --directory, as the gateway was started with), else
  * the environment's MLLPGW_SOCKET, else the first that is there of /run/mllp-gateway/control.sock and
  * /var/lib/mllp-gateway/control.sock.
  */
@@ -17,7 +18,7 @@
 /* What every command on the socket takes. */
 struct client_options {
     const char *command; /* "queue list", for what is said */
-    const char *socket, *config;
+    const char *socket, *config, *directory;
     bool json;
     int timeout_s;
 };
@@ -25,6 +26,7 @@ struct client_options {
 enum {
     CLIENT_OPTION_SOCKET = 1000,
     CLIENT_OPTION_CONFIG,
+    CLIENT_OPTION_DIRECTORY,
     CLIENT_OPTION_JSON,
     CLIENT_OPTION_TIMEOUT,
     CLIENT_OPTION_HELP
@@ -32,6 +34,7 @@ enum {
 #define CLIENT_LONG_OPTIONS                                                                        \
     {"socket", required_argument, NULL, CLIENT_OPTION_SOCKET},                                     \
         {"config", required_argument, NULL, CLIENT_OPTION_CONFIG},                                 \
+        {"directory", required_argument, NULL, CLIENT_OPTION_DIRECTORY},                           \
         {"json", no_argument, NULL, CLIENT_OPTION_JSON},                                           \
         {"timeout", required_argument, NULL, CLIENT_OPTION_TIMEOUT},                               \
     {                                                                                              \
@@ -40,6 +43,7 @@ enum {
 #define CLIENT_HELP                                                                                \
     "  --socket PATH   the gateway's control socket\n"                                             \
     "  --config FILE   take control_socket from this configuration\n"                              \
+    "  --directory DIR the gateway's --directory, where it has one\n"                              \
     "  --timeout S     wait so long for the gateway (default 60)\n"                                \
     "  --json          print JSON\n"
 

@@ -38,5 +38,6 @@ int main(int argc, char **argv)
     for (const struct ctl_command *each = ctl_commands; each->name != NULL; each++)
         if (strcmp(each->name, name) == 0)
             return finish_output(each->run(argc > 1 ? argc - 1 : argc, argc > 1 ? argv + 1 : argv));
-    return ctl_usage("help", "there is no command \"%s\"", name);
+    ctl_fail(CTL_USAGE, "there is no command \"%s\"; `mllpctl help` lists them", name);
+    return CTL_USAGE;
 }

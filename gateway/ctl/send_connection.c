@@ -43,6 +43,7 @@ int send_connection_open(struct send_connection *connection)
     if (epoll_ctl(connection->engine->epoll_fd, EPOLL_CTL_ADD, connection->fd, &event) < 0)
         return -errno;
     connection->state = SEND_CONNECTING;
+    connection->answered = false;
     connection->deadline_ms = connection_now_ms(connection) + settings->timeout_ms;
     connection->engine->totals.connects++;
     if (connect(connection->fd, (const struct sockaddr *)(const void *)&settings->address,
@@ -190,6 +191,7 @@ static void connection_answer(struct send_connection *connection, struct span co
     struct send_engine *engine = connection->engine;
     struct ack_reply reply;
 
+    connection->answered = true;
     connection_show(connection, content);
     if (ack_read(content, &reply) < 0) {
         engine->totals.unmatched++;
@@ -257,7 +259,12 @@ static const char *connection_words(const struct send_connection *connection, ss
 
     if (problem != NULL && problem[0] != '\0')
         return problem;
-    return result == 0 ? "the other side closed the connection" : strerror((int)-result);
+    if (result != 0)
+        return strerror((int)-result);
+    /* What an address or a certificate that is not listed looks like from here. */
+    return connection->answered ? "the other side closed the connection"
+                                : "the other side closed the connection before any answer; "
+                                  "a gateway's log says why (connection-refused)";
 }
 
 static void connection_input(struct send_connection *connection)

@@ -34,6 +34,7 @@ struct send_connection {
     struct send_engine *engine;
     int fd; /* -1: none */
     enum send_state state;
+    bool answered; /* anything at all came since it was opened */
     struct tls_session *tls;
     struct buffer out;
     size_t out_at; /* bytes of out that are written */

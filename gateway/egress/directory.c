@@ -78,6 +78,25 @@ static enum verdict_kind directory_kind(int error)
     }
 }
 
+/* "create in /srv/hl7: Permission denied (EACCES)"; of a long path the end is kept, which tells more. */
+static void directory_say(const struct directory *directory, int error, const char *step,
+                          char *ret_reason, size_t size)
+{
+    char words[72];
+    size_t length = strlen(directory->path), taken, room;
+
+    snprintf(words, sizeof(words), "%.40s (%s)", strerrordesc_np(-error), strerrorname_np(-error));
+    taken = strlen(step) + strlen(" in : ") + strlen(words) + 1;
+    room = taken < size ? size - taken : 0;
+    if (length <= room)
+        snprintf(ret_reason, size, "%s in %s: %s", step, directory->path, words);
+    else if (room > 3)
+        snprintf(ret_reason, size, "%s in ...%s: %s", step, directory->path + length - (room - 3),
+                 words);
+    else
+        snprintf(ret_reason, size, "%s: %s", step, words);
+}
+
 static void directory_finish(struct directory *directory, struct directory_attempt *attempt,
                              int error, const char *step)
 {
@@ -89,8 +108,7 @@ static void directory_finish(struct directory *directory, struct directory_attem
     if (error == 0)
         snprintf(verdict.reason, sizeof(verdict.reason), "file in place");
     else
-        snprintf(verdict.reason, sizeof(verdict.reason), "%s: %.40s (%s)", step,
-                 strerrordesc_np(-error), strerrorname_np(-error));
+        directory_say(directory, error, step, verdict.reason, sizeof(verdict.reason));
     if (!cancelled)
         meter_outcome(&directory->meter, verdict.kind, attempt->started_ns);
     directory_attempt_free(attempt);

@@ -1,8 +1,10 @@
 #include "ingress/exchange.h"
 
 #include "admission/admission.h"
+#include "base/hash.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -246,16 +248,6 @@ void exchange_clear(struct exchange *exchange)
 
 #define FACILITY_BYTES 96 /* of the lane's name; a longer one ends in a hash of the whole */
 
-static uint64_t hash_bytes(struct span bytes)
-{
-    uint64_t hash = 14695981039346656037ULL;
-
-    for (size_t i = 0; i < bytes.length; i++) {
-        hash = (hash ^ (uint8_t)bytes.data[i]) * 1099511628211ULL;
-    }
-    return hash;
-}
-
 /* A facility is a sender's bytes: the lane's name keeps letters, digits and ".-", the rest as %XX. */
 static void append_facility(char *lane, size_t used, struct span facility)
 {
@@ -267,7 +259,8 @@ static void append_facility(char *lane, size_t used, struct span facility)
         bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                      c == '.' || c == '-';
         if (used + 3 > limit) {
-            snprintf(lane + used, 20, "~%016llx", (unsigned long long)hash_bytes(facility));
+            snprintf(lane + used, 20, "~%016" PRIx64,
+                     hash_bytes(HASH_START, facility.data, facility.length));
             return;
         }
         if (plain) {

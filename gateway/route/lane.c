@@ -1,5 +1,7 @@
 #include "route/router.h"
 
+#include "base/hash.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -8,13 +10,11 @@
 #define ENTRY_OF(list_node_pointer) LIST_ENTRY(list_node_pointer, struct spool_entry, node)
 #define JOB_OF(list_node_pointer) LIST_ENTRY(list_node_pointer, struct job, node)
 
-/* FNV-1a, begun with a random number: lane names hold facilities, which senders choose. */
+/* Begun with a random number: lane names hold facilities, which senders choose. */
 static uint64_t lane_hash(const struct router *router, const char *name)
 {
-    uint64_t hash = router->seed ^ 0xcbf29ce484222325u;
+    uint64_t hash = hash_text(router->seed ^ HASH_START, name);
 
-    for (; *name != '\0'; name++)
-        hash = (hash ^ (unsigned char)*name) * 0x100000001b3u;
     return hash ^ (hash >> 29);
 }
 

@@ -324,6 +324,43 @@ void router_free(struct router **router)
     *router = NULL;
 }
 
+/* When the first of its messages may be tried, as far as they themselves are concerned. */
+static int64_t route_earliest_ms(const struct route *route)
+{
+    int64_t earliest_ms = ROUTE_NEVER;
+
+    LIST_FOREACH_SAFE(node, next, &route->lanes) {
+        struct lane *lane = LIST_ENTRY(node, struct lane, in_route);
+
+        if (lane->state == LANE_READY)
+            return 0;
+        LIST_FOREACH_SAFE(each, following, &lane->jobs[JOB_BACKING_OFF]) {
+            const struct job *job = LIST_ENTRY(each, struct job, node);
+
+            if (job->retry.due_ms < earliest_ms)
+                earliest_ms = job->retry.due_ms;
+        }
+    }
+    return earliest_ms;
+}
+
+static int64_t route_next_attempt_ms(const struct route *route)
+{
+    const struct target *target = route->target;
+    int64_t now_ms = router_now_ms(route->router), next_ms;
+
+    if (!route->queueing)
+        return -1;
+    if (route->in_flight > 0 || target->probe != NULL)
+        return 0;
+    next_ms = route_earliest_ms(route);
+    if (target->state != TARGET_UP && target->probe_due_ms > next_ms)
+        next_ms = target->probe_due_ms; /* all wait for one probe */
+    if (next_ms == ROUTE_NEVER)
+        return -1;
+    return next_ms < now_ms ? 0 : next_ms - now_ms;
+}
+
 void router_status(struct router *router, void (*each)(void *context, const struct route_status *),
                    void *context)
 {
@@ -338,6 +375,7 @@ void router_status(struct router *router, void (*each)(void *context, const stru
             .queueing = route->queueing,
             .why = route->queueing ? route->why : "",
             .since_ms = route->queueing ? route->since_wall_ms : 0,
+            .next_attempt_ms = route_next_attempt_ms(route),
             .operator_fault = route->target->alarm,
             .stopped_lanes = route->stopped,
         };

@@ -75,6 +75,7 @@ struct route_status {
     bool queueing;                      /* the store is not taking messages now */
     const char *why;                    /* the last verdict's reason; "" */
     int64_t since_ms;                   /* wall clock */
+    int64_t next_attempt_ms;            /* from now; 0: under way or due; -1: nothing is put off */
     bool operator_fault;
     unsigned stopped_lanes;
 };

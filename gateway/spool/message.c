@@ -1,5 +1,7 @@
 #include "spool/message.h"
 
+#include "base/hash.h"
+
 #include <stdlib.h>
 
 struct message *message_new(const char *peer, const char *listener, char *body, size_t length)
@@ -44,16 +46,15 @@ void message_release(struct message **message)
     free(mine);
 }
 
-/* Names of listeners are the configuration's, nobody's to forge: a plain hash (FNV-1a) will do. */
+#define SECOND_START UINT64_C(7809847782465536322) /* another start, for 128 bits in all */
+
+/* Names of listeners are the configuration's, nobody's to forge: a plain hash will do. */
 void message_fold_listener(struct message *message)
 {
-    uint64_t hashes[2] = {UINT64_C(14695981039346656037), UINT64_C(7809847782465536322)};
+    const uint64_t hashes[2] = {hash_text(HASH_START, message->listener),
+                                hash_text(SECOND_START, message->listener)};
     uint8_t folded[sizeof hashes];
 
-    for (const char *c = message->listener; *c != '\0'; c++) {
-        for (size_t i = 0; i < 2; i++)
-            hashes[i] = (hashes[i] ^ (unsigned char)*c) * UINT64_C(1099511628211);
-    }
     memcpy(folded, hashes, sizeof folded);
     for (size_t i = 0; i < sizeof folded; i++)
         message->digest[MESSAGE_STABLE_ID_BYTES + i] ^= folded[i];

@@ -6,6 +6,7 @@
  */
 #include "spool/spool_private.h"
 
+#include "base/hash.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -137,10 +138,8 @@ void spool_route_load(struct spool *spool, struct spool_route_state *route)
 
 static size_t lane_bucket(const char *name)
 {
-    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
+    uint64_t hash = hash_text(HASH_START, name);
 
-    for (; *name != '\0'; name++)
-        hash = (hash ^ (unsigned char)*name) * UINT64_C(1099511628211);
     return (size_t)((hash >> 32) ^ hash) % SPOOL_BUCKETS;
 }
 

@@ -234,6 +234,44 @@ static void an_hour_of_500(void **state)
     outage(*state, &failed, 1000, 1000);
 }
 
+static int64_t next_attempt_ms;
+
+static void keep_next_attempt(void *context, const struct route_status *status)
+{
+    (void)context;
+    next_attempt_ms = status->next_attempt_ms;
+}
+
+static int64_t asked_next_attempt(struct world *world)
+{
+    router_status(world->router, keep_next_attempt, NULL);
+    return next_attempt_ms;
+}
+
+static void status_tells_when_a_store_that_is_down_is_tried_next(void **state)
+{
+    struct world *world = *state;
+
+    enter(world, "r/a", 1);
+    assert_int_equal(asked_next_attempt(world), -1);
+    verdict(world, 1, &unauthorized);
+    assert_int_equal(asked_next_attempt(world), 60000);
+    enter(world, "r/b", 2); /* another lane looks sooner */
+    assert_int_equal(asked_next_attempt(world), 100);
+    advance(world, 100);
+    assert_int_equal(asked_next_attempt(world), 0); /* under way */
+    verdict(world, 2, &unauthorized);
+    assert_int_equal(asked_next_attempt(world), 60000);
+    advance(world, 59000);
+    assert_int_equal(asked_next_attempt(world), 1000);
+    advance(world, 1000);
+    assert_int_equal(asked_next_attempt(world), 0);
+    verdict(world, 1, &accepted);
+    advance(world, 0);
+    verdict(world, 2, &accepted);
+    assert_int_equal(asked_next_attempt(world), -1);
+}
+
 static void an_hour_of_401(void **state)
 {
     struct world *world = *state;
@@ -585,6 +623,7 @@ int main(void)
         WORLD_TEST(an_hour_without_connections),
         WORLD_TEST(an_hour_of_lost_connections),
         WORLD_TEST(an_hour_of_500),
+        WORLD_TEST(status_tells_when_a_store_that_is_down_is_tried_next),
         WORLD_TEST(an_hour_of_401),
         WORLD_TEST(an_outage_in_an_operators_fault_is_no_second_alarm),
         WORLD_TEST(a_route_without_messages_does_not_queue),

@@ -85,16 +85,25 @@ static void fake_drain(void *context)
     atomic_fetch_add(&fake->drains, 1);
 }
 
+static json_t *fake_route(const char *name, bool fault, bool queueing)
+{
+    return json_pack("{s:s s:s s:b s:b s:s}", "name", name, "store", "cloud", "operator_fault",
+                     fault, "queueing", queueing, "why", queueing ? "HTTP 401 <b>" : "");
+}
+
 static void fake_status(void *context, struct admin_reply *reply)
 {
     struct fake_gateway *fake = context;
 
     fake_answer(fake, reply,
-                fake->status_fails ? NULL
-                                   : json_pack("{s:[{s:s s:i s:I}] s:[] s:{s:i s:i}}", "listeners",
-                                               "name", "<script>&'\"", "connections", 2,
-                                               "since_at_ms", (json_int_t)1700000000000, "routes",
-                                               "spool", "queued", 7, "oldest_age_ms", 192000));
+                fake->status_fails
+                    ? NULL
+                    : json_pack("{s:s s:[{s:s s:i s:I}] s:[o o o] s:[] s:{s:i s:i}}", "version",
+                                "1.2", "listeners", "name", "<script>&'\"", "connections", 2,
+                                "since_at_ms", (json_int_t)1700000000000, "routes",
+                                fake_route("well", false, false), fake_route("slow", false, true),
+                                fake_route("f<t", true, true), "peers", "spool", "queued", 7,
+                                "oldest_age_ms", 192000));
 }
 
 static void fake_connections(void *context, struct admin_reply *reply)

@@ -166,6 +166,13 @@ static void status_page(void **state)
     assert_has(answer, "a &lt;b&gt; &amp; c");
     assert_has(answer, "<td>3m12s</td>");
     assert_has(answer, "2023-11-14T22:13:20Z");
+    assert_has(answer, "</h1>\n<p class=\"not-ready\">not ready: a &lt;b");
+    assert_has(answer, "<tr><th>version</th><td>1.2</td></tr>\n</table>");
+    assert_null(strstr(answer, "<h2>version"));
+    assert_null(strstr(answer, "<p class=\"trouble\">route well"));
+    assert_has(answer,
+               "<p class=\"trouble\">route slow waits for its store: cloud: HTTP 401 &lt;b");
+    assert_has(answer, "route f&lt;t waits for an operator: store cloud: HTTP 401 &lt;b&gt;</p>");
     assert_null(strstr(answer, "<script"));
     assert_has(request(f, "GET", "/style.css"), "Content-Type: text/css");
     f->fake.status_fails = true;

@@ -261,6 +261,37 @@ static void a_batch_goes_on_where_it_failed(void **state)
     store_free(&store);
 }
 
+static void expect_reason(const char *reason, const char *step, const char *words)
+{
+    char wanted[256];
+
+    snprintf(wanted, sizeof(wanted), "%s in %s: %s", step, path, words);
+    assert_string_equal(reason, wanted);
+}
+
+/* Of a path that is longer than a reason its end is told. */
+static void a_long_path_is_cut_in_front(void **state)
+{
+    char short_path[sizeof(path)];
+    struct verdict verdict;
+    struct store *store;
+    struct message *message;
+
+    (void)state;
+    memcpy(short_path, path, sizeof(path));
+    snprintf(path, sizeof(path), "/nowhere/%070d/last", 0);
+    store = open_store();
+    message = message_of("p", BODY, sizeof(BODY) - 1, 1);
+    verdict = deliver(store, message, NULL);
+    memcpy(path, short_path, sizeof(path));
+    assert_int_equal(verdict.kind, VERDICT_OPERATOR);
+    assert_int_equal(strlen(verdict.reason), sizeof(verdict.reason) - 1);
+    assert_memory_equal(verdict.reason, "open in ...0", 12);
+    assert_non_null(strstr(verdict.reason, "0/last: No such file or directory (ENOENT)"));
+    message_release(&message);
+    store_free(&store);
+}
+
 static void a_missing_directory_is_the_operators_fault(void **state)
 {
     struct store *store = open_store();
@@ -273,7 +304,7 @@ static void a_missing_directory_is_the_operators_fault(void **state)
     assert_int_equal(verdict.kind, VERDICT_OPERATOR);
     assert_true(verdict.not_sent);
     assert_false(verdict.about_message);
-    assert_string_equal(verdict.reason, "open: No such file or directory (ENOENT)");
+    expect_reason(verdict.reason, "open", "No such file or directory (ENOENT)");
     assert_int_equal(mkdir(path, 0700), 0);
     assert_int_equal(deliver(store, message, NULL).kind, VERDICT_ACCEPTED);
     message_release(&message);
@@ -296,7 +327,7 @@ static void a_forbidden_directory_is_the_operators_fault(void **state)
     assert_int_equal(seteuid(getuid()), 0);
     assert_int_equal(chmod(path, 0700), 0);
     assert_int_equal(verdict.kind, VERDICT_OPERATOR);
-    assert_string_equal(verdict.reason, "create: Permission denied (EACCES)");
+    expect_reason(verdict.reason, "create", "Permission denied (EACCES)");
     message_release(&message);
     store_free(&store);
 }
@@ -320,7 +351,7 @@ static void a_failed_write_leaves_nothing(void **state)
     verdict = deliver(store, message, NULL);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
     assert_int_equal(verdict.kind, VERDICT_RETRY);
-    assert_string_equal(verdict.reason, "write: File too large (EFBIG)");
+    expect_reason(verdict.reason, "write", "File too large (EFBIG)");
     assert_int_equal(count_files(".hl7"), 0);
     assert_int_equal(count_files(".tmp"), 0);
     assert_int_equal(deliver(store, message, NULL).kind, VERDICT_ACCEPTED);
@@ -483,6 +514,7 @@ int main(void)
         EACH(the_same_message_twice_at_once),
         EACH(batches),
         EACH(a_batch_goes_on_where_it_failed),
+        EACH(a_long_path_is_cut_in_front),
         EACH(a_missing_directory_is_the_operators_fault),
         EACH(a_forbidden_directory_is_the_operators_fault),
         EACH(a_failed_write_leaves_nothing),
