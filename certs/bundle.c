@@ -102,7 +102,7 @@ static int add_chain(void *context, size_t number, const unsigned char *der, siz
 {
     struct load *load = context;
     char why[128];
-    int result = names_parse_root(&load->bundle->chain, der, length);
+    int result = names_parse_root(&load->bundle->trust->chain, der, length);
     if (result == 0)
         return 0;
     pem_mbedtls_error(result, why, sizeof why);
@@ -140,7 +140,7 @@ static void check_chain(struct load *load)
 {
     char name[160];
     size_t number = 0, bytes = 0;
-    for (const mbedtls_x509_crt *at = &load->bundle->chain; at != NULL; at = at->next) {
+    for (const mbedtls_x509_crt *at = &load->bundle->trust->chain; at != NULL; at = at->next) {
         bytes += at->raw.len;
         check_dates(load, at, ++number, true);
         check_strength(load, at, number);
@@ -151,7 +151,7 @@ static void check_chain(struct load *load)
                 which(at, number, name));
     }
     check_size(load, number, bytes);
-    check_server_leaf(load, &load->bundle->chain);
+    check_server_leaf(load, &load->bundle->trust->chain);
 }
 
 static void explain_key(struct load *load, const struct pem_file *file, int result)
@@ -180,9 +180,9 @@ static bool load_key(struct load *load)
         return false;
     }
     /* mbedTLS takes the NUL behind PEM as part of it, and none behind DER. */
-    int result =
-        mbedtls_pk_parse_key(&load->bundle->key, file.data, file.length + (file.is_der ? 0 : 1),
-                             NULL, 0, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
+    int result = mbedtls_pk_parse_key(&load->bundle->trust->key, file.data,
+                                      file.length + (file.is_der ? 0 : 1), NULL, 0,
+                                      mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
     if (result != 0)
         explain_key(load, &file, result);
     pem_free(&file);
@@ -192,13 +192,13 @@ static bool load_key(struct load *load)
 static void load_own(struct load *load)
 {
     bool chain = read_blocks(load, load->files->certificate, "CERTIFICATE", add_chain) &&
-                 load->bundle->chain.raw.p != NULL;
+                 load->bundle->trust->chain.raw.p != NULL;
     if (chain)
         check_chain(load);
     bool key = load_key(load);
     if (chain && key &&
-        mbedtls_pk_check_pair(&load->bundle->chain.pk, &load->bundle->key, mbedtls_psa_get_random,
-                              MBEDTLS_PSA_RANDOM_STATE) != 0)
+        mbedtls_pk_check_pair(&load->bundle->trust->chain.pk, &load->bundle->trust->key,
+                              mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE) != 0)
         say(load, true, "is not the key of the first certificate in %s", load->files->certificate);
 }
 
@@ -208,7 +208,7 @@ static int add_root(void *context, size_t number, const unsigned char *der, size
 {
     struct load *load = context;
     char why[128];
-    int result = names_parse_root(&load->bundle->roots, der, length);
+    int result = names_parse_root(&load->bundle->trust->roots, der, length);
     if (result == 0)
         return 0;
     pem_mbedtls_error(result, why, sizeof why);
@@ -236,11 +236,11 @@ static void check_root(struct load *load, const mbedtls_x509_crt *root, size_t n
 static void load_roots(struct load *load)
 {
     if (!read_blocks(load, load->files->ca, "CERTIFICATE", add_root) ||
-        load->bundle->roots.raw.p == NULL)
+        load->bundle->trust->roots.raw.p == NULL)
         return;
-    load->bundle->has_roots = true;
+    load->bundle->trust->has_roots = true;
     size_t number = 0;
-    for (const mbedtls_x509_crt *at = &load->bundle->roots; at != NULL; at = at->next)
+    for (const mbedtls_x509_crt *at = &load->bundle->trust->roots; at != NULL; at = at->next)
         check_root(load, at, ++number);
 }
 
@@ -260,7 +260,8 @@ static int add_crl(void *context, size_t number, const unsigned char *der, size_
 
 static bool issuer_known(const struct load *load, const mbedtls_x509_crl *crl)
 {
-    for (const mbedtls_x509_crt *at = load->bundle->has_roots ? &load->bundle->roots : NULL;
+    for (const mbedtls_x509_crt *at = load->bundle->trust->has_roots ? &load->bundle->trust->roots
+                                                                     : NULL;
          at != NULL; at = at->next) {
         if (at->subject_raw.len == crl->issuer_raw.len &&
             memcmp(at->subject_raw.p, crl->issuer_raw.p, crl->issuer_raw.len) == 0)
@@ -296,14 +297,37 @@ static void load_crls(struct load *load)
 
 /* --- the bundle --------------------------------------------------------------------------- */
 
-static struct bundle *bundle_new(const struct bundle_files *files)
+static struct bundle_trust *trust_new(void)
 {
-    struct bundle *bundle = calloc(1, sizeof *bundle);
-    if (bundle == NULL)
+    struct bundle_trust *trust = calloc(1, sizeof *trust);
+    if (trust == NULL)
         return NULL;
-    mbedtls_x509_crt_init(&bundle->chain);
-    mbedtls_pk_init(&bundle->key);
-    mbedtls_x509_crt_init(&bundle->roots);
+    mbedtls_x509_crt_init(&trust->chain);
+    mbedtls_pk_init(&trust->key);
+    mbedtls_x509_crt_init(&trust->roots);
+    trust->references = 1;
+    return trust;
+}
+
+static void trust_release(struct bundle_trust *trust)
+{
+    if (trust == NULL || __atomic_sub_fetch(&trust->references, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    mbedtls_x509_crt_free(&trust->chain);
+    mbedtls_pk_free(&trust->key); /* wipes it */
+    mbedtls_x509_crt_free(&trust->roots);
+    free(trust);
+}
+
+/* Takes over trust. */
+static struct bundle *bundle_new(const struct bundle_files *files, struct bundle_trust *trust)
+{
+    struct bundle *bundle = trust == NULL ? NULL : calloc(1, sizeof *bundle);
+    if (bundle == NULL) {
+        trust_release(trust);
+        return NULL;
+    }
+    bundle->trust = trust;
     mbedtls_x509_crl_init(&bundle->crls);
     bundle->crl_required = files->crl_required;
     bundle->profile = files->profile;
@@ -319,7 +343,7 @@ struct bundle *bundle_load(const struct bundle_files *files, int64_t now_s, bund
                         .report = report,
                         .context = context,
                         .file = files->certificate};
-    load.bundle = psa_crypto_init() == PSA_SUCCESS ? bundle_new(files) : NULL;
+    load.bundle = psa_crypto_init() == PSA_SUCCESS ? bundle_new(files, trust_new()) : NULL;
     if (load.bundle == NULL) {
         say(&load, true, "memory is out");
         return NULL;
@@ -338,6 +362,24 @@ struct bundle *bundle_load(const struct bundle_files *files, int64_t now_s, bund
     return load.bundle;
 }
 
+struct bundle *bundle_renew(const struct bundle *in_force, const struct bundle_files *files,
+                            int64_t now_s, bundle_report *report, void *context)
+{
+    struct load load = {
+        .files = files, .now_s = now_s, .report = report, .context = context, .file = files->crl};
+    __atomic_add_fetch(&in_force->trust->references, 1, __ATOMIC_RELAXED);
+    load.bundle = bundle_new(files, in_force->trust);
+    if (load.bundle == NULL) {
+        say(&load, true, "memory is out");
+        return NULL;
+    }
+    if (files->crl != NULL)
+        load_crls(&load);
+    if (load.failed)
+        bundle_release(&load.bundle);
+    return load.bundle;
+}
+
 struct bundle *bundle_reference(struct bundle *bundle)
 {
     __atomic_add_fetch(&bundle->references, 1, __ATOMIC_RELAXED);
@@ -350,9 +392,7 @@ void bundle_release(struct bundle **bundle)
     *bundle = NULL;
     if (gone == NULL || __atomic_sub_fetch(&gone->references, 1, __ATOMIC_ACQ_REL) > 0)
         return;
-    mbedtls_x509_crt_free(&gone->chain);
-    mbedtls_pk_free(&gone->key); /* wipes it */
-    mbedtls_x509_crt_free(&gone->roots);
+    trust_release(gone->trust);
     mbedtls_x509_crl_free(&gone->crls);
     free(gone);
 }
@@ -360,7 +400,7 @@ void bundle_release(struct bundle **bundle)
 int64_t bundle_expires_s(const struct bundle *bundle)
 {
     int64_t earliest_s = INT64_MAX;
-    for (const mbedtls_x509_crt *at = &bundle->chain; at != NULL && at->raw.p != NULL;
+    for (const mbedtls_x509_crt *at = &bundle->trust->chain; at != NULL && at->raw.p != NULL;
          at = at->next) {
         int64_t expires_s = x509time_s(&at->valid_to);
         earliest_s = expires_s < earliest_s ? expires_s : earliest_s;

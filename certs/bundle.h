@@ -27,12 +27,19 @@ struct bundle_files {
     enum bundle_profile profile;
 };
 
-struct bundle {
+/* What a renewal of the CRLs leaves as it is; shared by the bundles before and after it. */
+struct bundle_trust {
     mbedtls_x509_crt chain;
     mbedtls_pk_context key;
     mbedtls_x509_crt roots;
+    bool has_roots;
+    int references; /* private, atomic */
+};
+
+struct bundle {
+    struct bundle_trust *trust;
     mbedtls_x509_crl crls;
-    bool has_roots, has_crls, crl_required;
+    bool has_crls, crl_required;
     enum bundle_profile profile;
     int references; /* private, atomic */
 };
@@ -43,6 +50,11 @@ typedef void bundle_report(void *context, bool error, const char *file, const ch
 /* NULL when there was an error. now_s: wall clock, seconds (validity and CRL dates). */
 struct bundle *bundle_load(const struct bundle_files *files, int64_t now_s, bundle_report *report,
                            void *context);
+/* The bundle in force with its CRLs read again, and nothing else: no certificate, key or root that
+ * nobody has validated comes in with a CRL, and no certificate of our own that has run out meanwhile keeps
+ * a CRL out. files: what in_force was loaded from. NULL when there was an error. */
+struct bundle *bundle_renew(const struct bundle *in_force, const struct bundle_files *files,
+                            int64_t now_s, bundle_report *report, void *context);
 struct bundle *bundle_reference(struct bundle *bundle);
 void bundle_release(struct bundle **bundle);
 

@@ -238,12 +238,12 @@ int verify_again(struct verify *verify, mbedtls_x509_crt *chain)
     struct bundle *bundle = (struct bundle *)verify->bundle;
     uint32_t flags = 0;
     verify_init(verify, bundle);
-    if (!bundle->has_roots) {
+    if (!bundle->trust->has_roots) {
         refuse(verify, "no CA for clients is configured any more");
         return -EACCES;
     }
     int result = mbedtls_x509_crt_verify_with_profile(
-        chain, &bundle->roots, bundle->has_crls ? &bundle->crls : NULL,
+        chain, &bundle->trust->roots, bundle->has_crls ? &bundle->crls : NULL,
         verify_profile(bundle->profile), NULL, &flags, verify_callback, verify);
     if (result == 0 && verify->reason[0] == '\0')
         return 0;

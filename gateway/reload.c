@@ -231,18 +231,22 @@ static struct config *validate(struct gateway *gateway, struct problems *problem
     return wanted;
 }
 
+/* shared NULL: the configuration in force, with the CRLs and names as they are now. */
 static struct snapshot *make_snapshot(struct gateway *gateway, struct shared_config *shared,
                                       struct problems *problems)
 {
     size_t count = 0;
     const struct admission_name *names =
         gateway->resolver == NULL ? NULL : resolver_names(gateway->resolver, &count);
+    const struct config *config = (shared == NULL ? gateway->shared : shared)->config;
     char error[512] = "";
-    struct snapshot *snapshot = snapshot_new(shared, names, count, time(NULL), problems, error);
+    struct snapshot *snapshot =
+        shared == NULL
+            ? snapshot_renew(gateway->snapshot, names, count, time(NULL), problems, error)
+            : snapshot_new(shared, names, count, time(NULL), problems, error);
 
     if (snapshot == NULL && problems->errors == 0) {
-        problems_add(problems, PROBLEM_ERROR, (struct place){shared->config->file, 0}, NULL, "%s",
-                     error);
+        problems_add(problems, PROBLEM_ERROR, (struct place){config->file, 0}, NULL, "%s", error);
     }
     return snapshot;
 }
@@ -402,7 +406,6 @@ int gateway_reload(void *context, struct problems *problems, size_t *ret_changed
 
 /* ---- DNS, CRLs, and the hourly look ---- */
 
-/* The same configuration with the files as they are now. */
 static bool renew_snapshot(struct gateway *gateway)
 {
     uint64_t crls = gateway_crls(gateway->shared->config);
@@ -410,7 +413,7 @@ static bool renew_snapshot(struct gateway *gateway)
     struct snapshot *snapshot;
 
     problems_init(&problems);
-    snapshot = make_snapshot(gateway, gateway->shared, &problems);
+    snapshot = make_snapshot(gateway, NULL, &problems);
     log_problems(&problems);
     problems_free(&problems);
     if (snapshot == NULL || ingress_apply(gateway->ingress, snapshot) != 0) {

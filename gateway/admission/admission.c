@@ -104,12 +104,27 @@ static int make_matchers(struct peer_rules *rules, char ret_error[512])
     return 0;
 }
 
+static int copy_roots(struct peer_rules *rules, const struct peer_rules *in_force)
+{
+    rules->roots = calloc(in_force->root_count + 1, sizeof(*rules->roots));
+    if (rules->roots == NULL) {
+        return -1;
+    }
+    memcpy(rules->roots, in_force->roots, in_force->root_count * sizeof(*rules->roots));
+    rules->root_count = in_force->root_count;
+    return 0;
+}
+
 static int make_peer(struct peer_rules *rules, const struct config_peer *peer,
-                     const struct admission_name *names, size_t name_count, char ret_error[512])
+                     const struct peer_rules *in_force, const struct admission_name *names,
+                     size_t name_count, char ret_error[512])
 {
     rules->peer = peer;
     if (make_prefixes(rules, names, name_count) != 0 || make_matchers(rules, ret_error) != 0) {
         return -1;
+    }
+    if (peer->ca != NULL && in_force != NULL) {
+        return copy_roots(rules, in_force);
     }
     if (peer->ca != NULL) {
         char error[256];
@@ -161,6 +176,7 @@ static int make_listener(struct admission_rules *rules, struct listener_rules *l
 }
 
 struct admission_rules *admission_rules_new(const struct config *config,
+                                            const struct admission_rules *in_force,
                                             const struct admission_name *names, size_t name_count,
                                             char ret_error[512])
 {
@@ -178,7 +194,9 @@ struct admission_rules *admission_rules_new(const struct config *config,
     }
     for (size_t i = 0; i < config->peer_count; i++) {
         rules->peer_count++;
-        if (make_peer(&rules->peers[i], &config->peers[i], names, name_count, ret_error) != 0) {
+        if (make_peer(&rules->peers[i], &config->peers[i],
+                      in_force == NULL ? NULL : &in_force->peers[i], names, name_count,
+                      ret_error) != 0) {
             goto fail;
         }
     }

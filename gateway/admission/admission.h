@@ -29,8 +29,10 @@ struct admission_name {
     size_t count;
 };
 
-/* NULL with a sentence. A name that isn't in names admits nobody. */
+/* in_force: rules of the same configuration, whose peers' ca are taken over as they were read; NULL: reads them.
+ * NULL with a sentence. A name that isn't in names admits nobody. */
 struct admission_rules *admission_rules_new(const struct config *config,
+                                            const struct admission_rules *in_force,
                                             const struct admission_name *names, size_t name_count,
                                             char ret_error[512]);
 struct admission_rules *admission_rules_reference(struct admission_rules *rules);

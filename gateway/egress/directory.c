@@ -82,19 +82,21 @@ static enum verdict_kind directory_kind(int error)
 static void directory_say(const struct directory *directory, int error, const char *step,
                           char *ret_reason, size_t size)
 {
+    const char *path = directory->path, *cut = "";
+    size_t length = strlen(path), taken, room;
     char words[72];
-    size_t length = strlen(directory->path), taken, room;
+    int written;
 
     snprintf(words, sizeof(words), "%.40s (%s)", strerrordesc_np(-error), strerrorname_np(-error));
     taken = strlen(step) + strlen(" in : ") + strlen(words) + 1;
     room = taken < size ? size - taken : 0;
-    if (length <= room)
-        snprintf(ret_reason, size, "%s in %s: %s", step, directory->path, words);
-    else if (room > 3)
-        snprintf(ret_reason, size, "%s in ...%s: %s", step, directory->path + length - (room - 3),
-                 words);
-    else
-        snprintf(ret_reason, size, "%s: %s", step, words);
+    if (length > room) {
+        cut = "...";
+        path += length - (room > strlen(cut) ? room - strlen(cut) : 0);
+    }
+    written = snprintf(ret_reason, size, "%s in %s%s: %s", step, cut, path, words);
+    if (written < 0 || (size_t)written >= size) /* no room for a path at all */
+        (void)!snprintf(ret_reason, size, "%s: %.60s", step, words);
 }
 
 static void directory_finish(struct directory *directory, struct directory_attempt *attempt,

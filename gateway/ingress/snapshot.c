@@ -50,7 +50,9 @@ static void report_certificate(void *context, bool error, const char *file, cons
                  setting, "%s: %s", file, text);
 }
 
-static struct tls_server *make_server(const struct config_tls *tls, int64_t now_s,
+/* in_force: renews that one's CRLs; NULL: reads all files. */
+static struct tls_server *make_server(const struct config_tls *tls,
+                                      const struct tls_server *in_force, int64_t now_s,
                                       struct problems *problems)
 {
     struct report_context report = {problems, tls};
@@ -63,7 +65,10 @@ static struct tls_server *make_server(const struct config_tls *tls, int64_t now_
         .crl_required = tls->crl_required,
         .profile = (enum bundle_profile)tls->profile,
     };
-    struct bundle *bundle = bundle_load(&files, now_s, report_certificate, &report);
+    struct bundle *bundle =
+        in_force == NULL
+            ? bundle_load(&files, now_s, report_certificate, &report)
+            : bundle_renew(tls_server_bundle(in_force), &files, now_s, report_certificate, &report);
     struct tls_server *server;
     char error[256];
 
@@ -91,8 +96,8 @@ static struct tls_server *find_server(const struct snapshot *snapshot, size_t be
     return NULL;
 }
 
-static int make_listener(struct snapshot *snapshot, size_t index, int64_t now_s,
-                         struct problems *problems)
+static int make_listener(struct snapshot *snapshot, const struct snapshot *in_force, size_t index,
+                         int64_t now_s, struct problems *problems)
 {
     struct snapshot_listener *listener = &snapshot->listeners[index];
     const struct config *config = snapshot->config;
@@ -113,14 +118,15 @@ static int make_listener(struct snapshot *snapshot, size_t index, int64_t now_s,
     listener->tls = find_server(snapshot, index, listener->config->tls);
     if (listener->tls == NULL) {
         listener->tls =
-            make_server(config_find_tls(config, listener->config->tls), now_s, problems);
+            make_server(config_find_tls(config, listener->config->tls),
+                        in_force == NULL ? NULL : in_force->listeners[index].tls, now_s, problems);
     }
     return listener->tls == NULL ? -1 : 0;
 }
 
-struct snapshot *snapshot_new(struct shared_config *shared, const struct admission_name *names,
-                              size_t name_count, int64_t now_s, struct problems *problems,
-                              char ret_error[512])
+static struct snapshot *make_snapshot(struct shared_config *shared, const struct snapshot *in_force,
+                                      const struct admission_name *names, size_t name_count,
+                                      int64_t now_s, struct problems *problems, char ret_error[512])
 {
     struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
 
@@ -137,13 +143,14 @@ struct snapshot *snapshot_new(struct shared_config *shared, const struct admissi
     }
     for (size_t i = 0; i < shared->config->listener_count; i++) {
         snapshot->listener_count++;
-        if (make_listener(snapshot, i, now_s, problems) != 0) {
+        if (make_listener(snapshot, in_force, i, now_s, problems) != 0) {
             snprintf(ret_error, 512, "the certificates of listener %s can't be used",
                      shared->config->listeners[i].name);
             goto fail;
         }
     }
-    snapshot->rules = admission_rules_new(shared->config, names, name_count, ret_error);
+    snapshot->rules = admission_rules_new(shared->config, in_force == NULL ? NULL : in_force->rules,
+                                          names, name_count, ret_error);
     if (snapshot->rules == NULL) {
         goto fail;
     }
@@ -151,6 +158,20 @@ struct snapshot *snapshot_new(struct shared_config *shared, const struct admissi
 fail:
     snapshot_release(&snapshot);
     return NULL;
+}
+
+struct snapshot *snapshot_new(struct shared_config *shared, const struct admission_name *names,
+                              size_t name_count, int64_t now_s, struct problems *problems,
+                              char ret_error[512])
+{
+    return make_snapshot(shared, NULL, names, name_count, now_s, problems, ret_error);
+}
+
+struct snapshot *snapshot_renew(const struct snapshot *in_force, const struct admission_name *names,
+                                size_t name_count, int64_t now_s, struct problems *problems,
+                                char ret_error[512])
+{
+    return make_snapshot(in_force->shared, in_force, names, name_count, now_s, problems, ret_error);
 }
 
 struct snapshot *snapshot_reference(struct snapshot *snapshot)

@@ -98,7 +98,7 @@ static int auth_mode(enum tls_client client)
 struct tls_server *tls_server_new(struct bundle *bundle, enum tls_client client,
                                   char ret_error[256])
 {
-    if (client != TLS_CLIENT_OFF && !bundle->has_roots) {
+    if (client != TLS_CLIENT_OFF && !bundle->trust->has_roots) {
         snprintf(ret_error, 256,
                  "client certificates are asked for, but no client_ca says who signs them");
         return NULL;
@@ -113,7 +113,8 @@ struct tls_server *tls_server_new(struct bundle *bundle, enum tls_client client,
     server->bundle = bundle_reference(bundle);
     int result = set_up(&server->config, MBEDTLS_SSL_IS_SERVER, bundle->profile);
     if (result == 0)
-        result = mbedtls_ssl_conf_own_cert(&server->config, &bundle->chain, &bundle->key);
+        result =
+            mbedtls_ssl_conf_own_cert(&server->config, &bundle->trust->chain, &bundle->trust->key);
     if (result != 0) {
         snprintf(ret_error, 256, "memory is out");
         tls_server_release(&server);
@@ -121,7 +122,7 @@ struct tls_server *tls_server_new(struct bundle *bundle, enum tls_client client,
     }
     mbedtls_ssl_conf_authmode(&server->config, auth_mode(client));
     if (client != TLS_CLIENT_OFF)
-        mbedtls_ssl_conf_ca_chain(&server->config, &bundle->roots,
+        mbedtls_ssl_conf_ca_chain(&server->config, &bundle->trust->roots,
                                   bundle->has_crls ? &bundle->crls : NULL);
     return server;
 }

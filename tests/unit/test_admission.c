@@ -88,7 +88,7 @@ static struct admission_rules *rules_of(struct config_peer *peers, size_t peer_c
                             .listeners = listeners,
                             .listener_count = listener_count};
     char error[512];
-    struct admission_rules *rules = admission_rules_new(&config, names, name_count, error);
+    struct admission_rules *rules = admission_rules_new(&config, NULL, names, name_count, error);
 
     if (rules == NULL) {
         fail_msg("%s", error);
@@ -377,14 +377,14 @@ static void wrong_rules(void **state)
     char error[512];
 
     (void)state;
-    assert_null(admission_rules_new(&config, NULL, 0, error));
+    assert_null(admission_rules_new(&config, NULL, NULL, 0, error));
     assert_non_null(strstr(error, "listeners.adt.proxy_from: \"lb.example\""));
     config = (struct config){.peers = &peer, .peer_count = 1};
-    assert_null(admission_rules_new(&config, NULL, 0, error));
+    assert_null(admission_rules_new(&config, NULL, NULL, 0, error));
     assert_non_null(strstr(error, "peers.lab.certificates: "));
     peer.certificates.count = 1;
     peer.ca = TEXT("/nowhere/ca.pem");
-    assert_null(admission_rules_new(&config, NULL, 0, error));
+    assert_null(admission_rules_new(&config, NULL, NULL, 0, error));
     assert_non_null(strstr(error, "peers.lab.ca: "));
 }
 

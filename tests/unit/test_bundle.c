@@ -211,6 +211,41 @@ static void expiry_and_references(void **state)
     bundle_release(&second);
 }
 
+/* With the CRLs of another file, and without a look at the others, which may be gone or worse. */
+static void renewed_crls(void **state)
+{
+    struct bundle_files files = {.certificate = pki_file("server.pem"),
+                                 .key = pki_file("server.key"),
+                                 .ca = pki_file("ca.pem")};
+    char crl[] = "/tmp/test_bundle_crl.XXXXXX";
+    struct said said = {0};
+    int64_t now_s = time(NULL);
+    struct bundle *before = bundle_load(&files, now_s, NULL, NULL);
+    (void)state;
+    assert_non_null(before);
+    assert_false(before->has_crls);
+    files = (struct bundle_files){
+        .certificate = "/nowhere", .key = "/nowhere", .ca = "/nowhere", .crl = pki_file("ca.crl")};
+    /* Ours has run out long since; the CRL, too, which is a warning. */
+    struct bundle *after = bundle_renew(before, &files, now_s + 4000 * DAY_S, on_problem, &said);
+    assert_non_null(after);
+    assert_int_equal(said.errors, 0);
+    assert_true(after->has_crls);
+    assert_ptr_equal(after->trust, before->trust);
+    bundle_release(&before);
+    assert_true(bundle_expires_s(after) > now_s);
+
+    int fd = mkstemp(crl);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "no CRL\n", 7), 7);
+    files.crl = crl;
+    assert_null(bundle_renew(after, &files, now_s, on_problem, &said));
+    assert_int_equal(said.errors, 1);
+    close(fd);
+    unlink(crl);
+    bundle_release(&after);
+}
+
 /* Certificates of a file that was cut while it was written, byte for byte: an error or a bundle,
  * never a crash. */
 static void cut_files(void **state)
@@ -248,6 +283,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table),
         cmocka_unit_test(expiry_and_references),
+        cmocka_unit_test(renewed_crls),
         cmocka_unit_test(cut_files),
     };
     return cmocka_run_group_tests(tests, make, NULL);
