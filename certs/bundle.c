@@ -26,6 +26,7 @@ struct load {
     bundle_report *report;
     void *context;
     const char *file;
+    bool renewing; /* dates are no errors: what has run out meanwhile keeps nothing newer out */
     bool failed;
 };
 
@@ -279,8 +280,8 @@ static void check_crl(struct load *load, const mbedtls_x509_crl *crl, size_t num
             number, issuer, load->files->ca == NULL ? "client_ca" : load->files->ca);
     if (x509time_s(&crl->next_update) < load->now_s) {
         x509time_text(&crl->next_update, load->now_s, date);
-        say(load, load->files->crl_required, "CRL %zu (%s) expired %s: fetch a new one", number,
-            issuer, date);
+        say(load, load->files->crl_required && !load->renewing,
+            "CRL %zu (%s) expired %s: fetch a new one", number, issuer, date);
     }
 }
 
@@ -365,8 +366,12 @@ struct bundle *bundle_load(const struct bundle_files *files, int64_t now_s, bund
 struct bundle *bundle_renew(const struct bundle *in_force, const struct bundle_files *files,
                             int64_t now_s, bundle_report *report, void *context)
 {
-    struct load load = {
-        .files = files, .now_s = now_s, .report = report, .context = context, .file = files->crl};
+    struct load load = {.files = files,
+                        .now_s = now_s,
+                        .report = report,
+                        .context = context,
+                        .file = files->crl,
+                        .renewing = true};
     __atomic_add_fetch(&in_force->trust->references, 1, __ATOMIC_RELAXED);
     load.bundle = bundle_new(files, in_force->trust);
     if (load.bundle == NULL) {

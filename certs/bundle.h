@@ -52,7 +52,8 @@ struct bundle *bundle_load(const struct bundle_files *files, int64_t now_s, bund
                            void *context);
 /* The bundle in force with its CRLs read again, and nothing else: no certificate, key or root that
  * nobody has validated comes in with a CRL, and no certificate of our own that has run out meanwhile keeps
- * a CRL out. files: what in_force was loaded from. NULL when there was an error. */
+ * a CRL out; nor does another CA's CRL that has run out, where CRLs are required: that CA's clients are refused
+ * one by one. files: what in_force was loaded from. NULL when there was an error. */
 struct bundle *bundle_renew(const struct bundle *in_force, const struct bundle_files *files,
                             int64_t now_s, bundle_report *report, void *context);
 struct bundle *bundle_reference(struct bundle *bundle);

@@ -46,6 +46,7 @@ struct config_gateway {
     int64_t maximum_buffered_bytes; /* frames in flight, whole process */
     int64_t drain_deadline_ms;
     int64_t dns_refresh_s, dns_keep_s;
+    int64_t decide_again_s;
 };
 
 enum config_spool_type { CONFIG_SPOOL_SQLITE, CONFIG_SPOOL_MEMORY };

@@ -59,6 +59,9 @@ static const struct setting gateway_settings[] = {
      .help = "Peers' DNS names are looked up again after this."},
     {AT(dns_keep_s), .type = SETTING_INT64, .fallback = "3600", .maximum = 7 * DAY_S,
      .help = "The last good answer counts so long while DNS fails; then the name admits nobody."},
+    {AT(decide_again_s), .type = SETTING_INT64, .fallback = "3600", .minimum = 1, .maximum = DAY_S,
+     .help = "Open connections are decided again after this: certificates and CRLs run out by time "
+             "alone. After a reload or a changed CRL it happens at once."},
 };
 #undef OWNER
 
@@ -297,7 +300,8 @@ static const struct setting route_settings[] = {
     {AT(to), .type = SETTING_TEXT, .required = true, .help = "A store."},
     {AT(order), .type = SETTING_WORD, .fallback = "peer",
      .words = WORDS("route", "peer", "facility", "none"),
-     .help = "What is kept in order: all of the route, each peer's, each facility's, nothing."},
+     .help = "What is kept in order: all of the route, each peer's, each facility's, nothing. "
+             "A reload can change it while nothing is queued."},
     {AT(dead_letter), .type = SETTING_WORD, .fallback = "continue",
      .words = WORDS("continue", "stop"),
      .help = "After a refused message its lane goes on (the message waits as a dead letter, an "

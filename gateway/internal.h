@@ -48,7 +48,7 @@ struct gateway {
     struct shared_config *routed; /* the one that the router points into */
     struct shared_config
         *started;              /* the first one: what needs a restart to change points into it */
-    struct timer decide_again; /* admin loop, hourly */
+    struct timer decide_again; /* admin loop, every decide_again_s */
     struct timer look_at_crls; /* admin loop */
     uint64_t crls;             /* fingerprint of the CRL files that snapshot was made from */
     /* main loop: */
@@ -69,17 +69,26 @@ void gateway_call_spool(struct gateway *gateway,
 
 /* ---- reload.c: the admin thread ---- */
 int gateway_reload(void *gateway, struct problems *problems, size_t *ret_changed);
+void gateway_no_snapshot(const struct config *config, struct problems *problems, const char *error);
+void gateway_log_problems(const struct problems *problems);
+/* What a snapshot brings along: log settings, certificates' expiry, sequences. */
+void gateway_settle_in(struct gateway *gateway, const struct snapshot *snapshot);
+void gateway_load_sequences(struct gateway *gateway, const struct config *config);
+
+/* ---- renew.c: the admin thread ---- */
 bool gateway_names_changed(void *gateway);
 /* What tells that a CRL's file is another one. */
 uint64_t gateway_crls(const struct config *config);
-/* Starts the looks: hourly at what time alone changes, often at the CRLs' files. */
+/* Starts the looks anew: at what time alone changes (decide_again_s), often at the CRLs' files. */
 void gateway_plan_looks(struct gateway *gateway);
-/* What a snapshot brings along: log settings, certificates' expiry, sequences. */
-void gateway_settle_in(struct gateway *gateway, const struct snapshot *snapshot);
-/* Rows whose route isn't in the configuration, as problems; returns how many routes. */
-size_t gateway_find_orphans(struct gateway *gateway, const struct config *config,
-                            struct problems *problems, enum problem_severity severity);
-void gateway_load_sequences(struct gateway *gateway, const struct config *config);
+void gateway_renewal_worked(struct gateway *gateway, bool worked);
+
+/* ---- queued.c: the admin thread ---- */
+/* What is queued and config would do wrong by, as problems; returns how many: rows whose route isn't in it, and rows
+ * whose route has another order than in_force (NULL: than they were queued with). */
+size_t gateway_check_queued(struct gateway *gateway, const struct config *in_force,
+                            const struct config *config, struct problems *problems,
+                            enum problem_severity severity);
 
 /* ---- status.c: the admin thread ---- */
 bool gateway_ready(void *gateway, char *ret_why, size_t size);

@@ -12,9 +12,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define DECIDE_AGAIN_MS (INT64_C(3600) * 1000)
-#define LOOK_AT_CRLS_MS (INT64_C(10) * 1000)
-#define LOOK_AFTER_FAILURE_MS (INT64_C(60) * 1000)
 #define WORKERS_WAIT_MS (INT64_C(10) * 1000) /* a worker comes to its mail within milliseconds */
 
 static const struct metric_family expiry_family = {
@@ -44,6 +41,7 @@ void gateway_settle_in(struct gateway *gateway, const struct snapshot *snapshot)
     atomic_store(&gateway->drain_deadline_ms, config->drain_deadline_ms);
     log_configure((enum log_level)config->log_level, (enum log_format)config->log_format);
     metric_set(metrics_slot(gateway->metrics, &build_family, &version), 1);
+    gateway_renewal_worked(gateway, true);
     for (size_t i = 0; i < snapshot->listener_count; i++) {
         const struct snapshot_listener *listener = &snapshot->listeners[i];
         if (listener->tls != NULL) {
@@ -52,104 +50,6 @@ void gateway_settle_in(struct gateway *gateway, const struct snapshot *snapshot)
                        bundle_expires_s(tls_server_bundle(listener->tls)));
         }
     }
-}
-
-/* ---- revocation lists ---- */
-
-static uint64_t mix(uint64_t hash, uint64_t value)
-{
-    hash = (hash ^ value) * 0x9e3779b97f4a7c15u;
-    return hash ^ (hash >> 32);
-}
-
-/* What tells that a CRL's file is another one. A file that isn't there counts as such. */
-uint64_t gateway_crls(const struct config *config)
-{
-    uint64_t hash = 1;
-
-    for (size_t i = 0; i < config->tls_count; i++) {
-        struct stat status;
-        if (config->tls[i].crl == NULL || stat(config->tls[i].crl, &status) != 0) {
-            hash = mix(hash, i);
-            continue;
-        }
-        hash = mix(hash, (uint64_t)status.st_dev);
-        hash = mix(hash, (uint64_t)status.st_ino);
-        hash = mix(hash, (uint64_t)status.st_size);
-        hash = mix(hash, (uint64_t)status.st_mtim.tv_sec);
-        hash = mix(hash, (uint64_t)status.st_mtim.tv_nsec);
-    }
-    return hash;
-}
-
-/* ---- rows that nobody would deliver ---- */
-
-struct orphans {
-    const struct config *config;
-    struct orphan {
-        char *route;
-        uint64_t rows;
-    } * items;
-    size_t count;
-};
-
-static void count_orphan(struct orphans *orphans, const char *route, uint64_t rows)
-{
-    struct orphan *grown;
-
-    for (size_t i = 0; i < orphans->count; i++) {
-        if (strcmp(orphans->items[i].route, route) == 0) {
-            orphans->items[i].rows += rows;
-            return;
-        }
-    }
-    grown = realloc(orphans->items, (orphans->count + 1) * sizeof(*grown));
-    if (grown == NULL) {
-        return;
-    }
-    orphans->items = grown;
-    grown[orphans->count].route = strdup(route);
-    grown[orphans->count].rows = rows;
-    orphans->count += grown[orphans->count].route != NULL;
-}
-
-static void look_at_lane(void *context, const char *route, const char *lane,
-                         const struct spool_lane_statistics *statistics)
-{
-    struct orphans *orphans = context;
-    uint64_t rows = statistics->queued + statistics->dead;
-
-    (void)lane;
-    if (rows > 0 && config_find_route(orphans->config, route) == NULL) {
-        count_orphan(orphans, route, rows);
-    }
-}
-
-static void look_at_lanes(struct spool *spool, struct spool_backend *backend, void *context)
-{
-    (void)spool;
-    if (spool_backend_lanes(backend, look_at_lane, context) < 0) {
-        count_orphan(context, "(the spool can't be read)", 1);
-    }
-}
-
-size_t gateway_find_orphans(struct gateway *gateway, const struct config *config,
-                            struct problems *problems, enum problem_severity severity)
-{
-    struct orphans orphans = {.config = config};
-    struct place place = {config->file, 0};
-
-    gateway_call_spool(gateway, look_at_lanes, &orphans);
-    for (size_t i = 0; i < orphans.count; i++) {
-        problems_add(problems, severity, place, "routes",
-                     "%llu messages of route \"%s\" are in the spool and no such route is "
-                     "configured: mllpctl queue move %s TO, or mllpctl queue discard --route %s",
-                     (unsigned long long)orphans.items[i].rows, orphans.items[i].route,
-                     orphans.items[i].route, orphans.items[i].route);
-        free(orphans.items[i].route);
-    }
-    free(orphans.items);
-    return orphans.count;
 }
 
 /* ---- sequence numbers ---- */
@@ -224,29 +124,32 @@ static struct config *validate(struct gateway *gateway, struct problems *problem
     }
     config_check_files(wanted, problems);
     (void)!config_diff(gateway->shared->config, wanted, problems, ret_changed);
-    gateway_find_orphans(gateway, wanted, problems, PROBLEM_ERROR);
+    gateway_check_queued(gateway, gateway->shared->config, wanted, problems, PROBLEM_ERROR);
     if (problems->errors > 0) {
         config_free(&wanted);
     }
     return wanted;
 }
 
-/* shared NULL: the configuration in force, with the CRLs and names as they are now. */
+/* A sentence is no problem yet where the parts have said what is wrong. */
+void gateway_no_snapshot(const struct config *config, struct problems *problems, const char *error)
+{
+    if (problems->errors == 0) {
+        problems_add(problems, PROBLEM_ERROR, (struct place){config->file, 0}, NULL, "%s", error);
+    }
+}
+
 static struct snapshot *make_snapshot(struct gateway *gateway, struct shared_config *shared,
                                       struct problems *problems)
 {
     size_t count = 0;
     const struct admission_name *names =
         gateway->resolver == NULL ? NULL : resolver_names(gateway->resolver, &count);
-    const struct config *config = (shared == NULL ? gateway->shared : shared)->config;
     char error[512] = "";
-    struct snapshot *snapshot =
-        shared == NULL
-            ? snapshot_renew(gateway->snapshot, names, count, time(NULL), problems, error)
-            : snapshot_new(shared, names, count, time(NULL), problems, error);
+    struct snapshot *snapshot = snapshot_new(shared, names, count, time(NULL), problems, error);
 
-    if (snapshot == NULL && problems->errors == 0) {
-        problems_add(problems, PROBLEM_ERROR, (struct place){config->file, 0}, NULL, "%s", error);
+    if (snapshot == NULL) {
+        gateway_no_snapshot(shared->config, problems, error);
     }
     return snapshot;
 }
@@ -281,7 +184,7 @@ static void end_routes(struct gateway *gateway, int applied, const struct config
                      "removed routes with mllpctl queue");
     }
     first = problems->count;
-    gateway_find_orphans(gateway, wanted, problems, PROBLEM_WARNING);
+    gateway_check_queued(gateway, wanted, wanted, problems, PROBLEM_WARNING);
     /* Once more, as an error: the log may leave out a warning that comes after many. */
     for (size_t i = first; i < problems->count; i++) {
         LOG_EVENT(LOG_LEVEL_ERROR, "messages-without-route",
@@ -359,13 +262,14 @@ static int validate_and_swap(struct gateway *gateway, struct problems *problems,
     }
     if (error == 0) {
         gateway->crls = crls;
+        gateway_plan_looks(gateway); /* all has just been decided; and the pace may have changed */
     }
     snapshot_release(&snapshot);
     shared_config_release(&shared);
     return error;
 }
 
-static void log_problems(const struct problems *problems)
+void gateway_log_problems(const struct problems *problems)
 {
     for (size_t i = 0; i < problems->count; i++) {
         const struct problem *problem = &problems->items[i];
@@ -395,78 +299,11 @@ int gateway_reload(void *context, struct problems *problems, size_t *ret_changed
     notify_reloading();
     error = validate_and_swap(gateway, problems, ret_changed);
     result = error == 0 ? "done" : "refused";
-    log_problems(problems);
+    gateway_log_problems(problems);
     metric_add(metrics_slot(gateway->metrics, &reload_family, &result), 1);
     LOG_EVENT(error == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "reload", LOG_STRING("result", result),
               LOG_INTEGER("changed", *ret_changed),
               LOG_STRING("words", error == 0 ? NULL : "the old configuration stays in use"));
     process_notify("READY=1");
     return error;
-}
-
-/* ---- DNS, CRLs, and the hourly look ---- */
-
-static bool renew_snapshot(struct gateway *gateway)
-{
-    uint64_t crls = gateway_crls(gateway->shared->config);
-    struct problems problems;
-    struct snapshot *snapshot;
-
-    problems_init(&problems);
-    snapshot = make_snapshot(gateway, NULL, &problems);
-    log_problems(&problems);
-    problems_free(&problems);
-    if (snapshot == NULL || ingress_apply(gateway->ingress, snapshot) != 0) {
-        snapshot_release(&snapshot);
-        return false; /* said in the problems; tried again soon */
-    }
-    snapshot_release(&gateway->snapshot);
-    gateway->snapshot = snapshot;
-    gateway->crls = crls;
-    return true;
-}
-
-bool gateway_names_changed(void *context)
-{
-    return renew_snapshot(context);
-}
-
-static void plan(struct gateway *gateway, struct timer *timer, int64_t wait_ms)
-{
-    struct loop *loop = admin_loop(gateway->admin);
-
-    if (timers_start(loop_timers(loop), timer, loop_now_ms(loop) + wait_ms) != 0) {
-        LOG_EVENT(LOG_LEVEL_ERROR, "timer-failed", LOG_STRING("words", "memory is out"));
-    }
-}
-
-static void decide_again(struct timer *timer)
-{
-    struct gateway *gateway = LIST_ENTRY(timer, struct gateway, decide_again);
-
-    (void)!ingress_apply(gateway->ingress, gateway->snapshot);
-    plan(gateway, timer, DECIDE_AGAIN_MS);
-}
-
-/* Who is revoked must not wait for somebody to think of a reload. */
-static void look_at_crls(struct timer *timer)
-{
-    struct gateway *gateway = LIST_ENTRY(timer, struct gateway, look_at_crls);
-
-    bool changed = gateway_crls(gateway->shared->config) != gateway->crls;
-    bool renewed = changed && renew_snapshot(gateway);
-
-    if (renewed) {
-        LOG_EVENT(LOG_LEVEL_INFO, "crl-changed",
-                  LOG_STRING("words", "read again; open connections are decided again"));
-    }
-    plan(gateway, timer, changed && !renewed ? LOOK_AFTER_FAILURE_MS : LOOK_AT_CRLS_MS);
-}
-
-void gateway_plan_looks(struct gateway *gateway)
-{
-    gateway->decide_again.fire = decide_again;
-    gateway->look_at_crls.fire = look_at_crls;
-    plan(gateway, &gateway->decide_again, DECIDE_AGAIN_MS);
-    plan(gateway, &gateway->look_at_crls, LOOK_AT_CRLS_MS);
 }

@@ -82,12 +82,12 @@ static void tell_router_of_stopped_lanes(struct gateway *gateway)
     gateway_call(gateway->delivery, tell_router, &stopped);
 }
 
-static void warn_of_orphans(struct gateway *gateway)
+static void warn_of_queued(struct gateway *gateway)
 {
     struct problems problems;
 
     problems_init(&problems);
-    gateway_find_orphans(gateway, gateway->shared->config, &problems, PROBLEM_WARNING);
+    gateway_check_queued(gateway, NULL, gateway->shared->config, &problems, PROBLEM_WARNING);
     problems_print(&problems, stderr);
     problems_free(&problems);
 }
@@ -117,7 +117,7 @@ static int start_threads(struct gateway *gateway)
 
     gateway->delivery_runs = error == 0;
     if (error == 0) {
-        warn_of_orphans(gateway);
+        warn_of_queued(gateway);
         gateway_load_sequences(gateway, gateway->shared->config);
         open_routes(gateway);
         tell_router_of_stopped_lanes(gateway);

@@ -341,7 +341,13 @@ void connection_frame_abandoned(struct connection *connection)
         return;
     }
     connection_count_answer(connection, &sent);
-    if (sent.close && sent.close_reason != REASON_NOTHING_MAY_BE_SENT) {
+    if (sent.close && sent.close_reason == REASON_NOTHING_MAY_BE_SENT) {
+        /* The end of the connection is the only sign that may be given; the frame that has begun is
+         * not to be lost over it. */
+        connection->close_after = sent.close_reason;
+        return;
+    }
+    if (sent.close) {
         connection_close(connection, sent.close_reason);
         return;
     }

@@ -297,6 +297,20 @@ void exchange_lane(const struct exchange *exchange, const struct config_route *r
     }
 }
 
+/* Names of routes and peers hold neither a slash nor a caret. */
+enum config_order exchange_lane_order(const char *lane)
+{
+    const char *key = strchr(lane, '/');
+
+    if (key == NULL || key[1] == '\0') {
+        return CONFIG_ORDER_ROUTE;
+    }
+    if (strcmp(key, "/*") == 0) {
+        return CONFIG_ORDER_NONE;
+    }
+    return strchr(key, '^') != NULL ? CONFIG_ORDER_FACILITY : CONFIG_ORDER_PEER;
+}
+
 /* ---- outcomes ---- */
 
 enum ack_outcome exchange_outcome_of_verdict(const struct verdict *verdict)

@@ -65,6 +65,8 @@ void exchange_clear(struct exchange *exchange);
 #define EXCHANGE_LANE_BYTES 256
 void exchange_lane(const struct exchange *exchange, const struct config_route *route,
                    char ret_lane[EXCHANGE_LANE_BYTES]);
+/* The order that a route had when this lane was named. */
+enum config_order exchange_lane_order(const char *lane);
 
 /* The spool's answer in this module's terms. */
 enum ack_outcome exchange_outcome_of_verdict(const struct verdict *verdict);

@@ -159,6 +159,7 @@ struct lane *lane_new(struct route *route, const char *name)
     }
     memcpy(lane->name, name, size);
     lane->hash = lane_hash(route->router, name);
+    lane->ordered = !spool_lane_is_unordered(name);
     lane->route = route;
     list_init(&lane->queue);
     for (int state = 0; state < JOB_STATES; state++)
@@ -220,7 +221,7 @@ void lane_resume(struct lane *lane)
 
 static bool lane_is_ordered(const struct lane *lane)
 {
-    return lane->route->config.order != CONFIG_ORDER_NONE;
+    return lane->ordered;
 }
 
 static bool lane_can_send(const struct lane *lane)

@@ -68,6 +68,7 @@ struct lane {
     struct list_node jobs[JOB_STATES];
     struct timer deadline; /* the earliest of the lane's transient entries */
     bool busy;             /* somebody is walking through it: not freed meanwhile */
+    bool ordered; /* as its name says: what is queued keeps the order that it came in with */
     char name[];
 };
 

@@ -85,6 +85,9 @@ struct spool_filter {
 
 struct spool_backend;
 
+/* Whether entries of this lane keep no order: its name ends in an asterisk behind a slash. */
+bool spool_lane_is_unordered(const char *lane);
+
 struct spool_backend_settings {
     const char *path;      /* sqlite: the database file */
     const char *key_file;  /* sqlite */

@@ -59,8 +59,6 @@ struct spool_backend {
     const struct spool_operations *operations;
 };
 
-/* Whether entries of this lane keep no order: its name ends in an asterisk behind a slash. */
-bool spool_lane_is_unordered(const char *lane);
 /* What the lane is called once its route is called to: everything behind the first slash stays.
  * NULL when memory is out; free() it. */
 char *spool_lane_moved(const char *lane, const char *to);

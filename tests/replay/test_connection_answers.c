@@ -292,8 +292,7 @@ static void abandoned_settings(void **state)
     replay_free(&closing);
 }
 
-/* "M1" cut off from "M12" would be another message's id. NE: nothing may be sent, and the next
- * message is no reason to close. */
+/* "M1" cut off from "M12" would be another message's id. */
 static void abandoned_and_not_answered(void **state)
 {
     struct replay *replay = replay_new(REPLAY_CONFIG("", ""));
@@ -303,14 +302,53 @@ static void abandoned_and_not_answered(void **state)
     replay->automatic = true;
     replay_text(replay, lab, "\v" REPLAY_MSH("M1") REPLAY_MESSAGE("M2"));
     replay_expect_ack(replay, lab, "AA", "M2");
-    replay_text(replay, lab, "\v" REPLAY_MSH("M3") "|||NE|NE\r" REPLAY_MESSAGE("M4"));
-    replay_expect_ack(replay, lab, "AA", "M4");
     replay_text(replay, lab, "\vx" REPLAY_MESSAGE("M5"));
     replay_expect_ack(replay, lab, "AA", "M5");
     replay_text(replay, lab, "\vMSH|^~\\&|||||||ACK|A1|P|2.5\r" REPLAY_MESSAGE("M6"));
     replay_expect_ack(replay, lab, "AA", "M6");
     replay_expect_nothing(replay, lab);
-    assert_int_equal(replay_refused(replay, REASON_FRAME_ABANDONED), 4);
+    assert_int_equal(replay_refused(replay, REASON_FRAME_ABANDONED), 3);
+    replay_free(&replay);
+}
+
+/* Nothing may be sent: the connection's end tells. The message that has begun behind it is made safe and
+ * answered first. */
+static void abandoned_and_nothing_may_be_sent(void **state)
+{
+    static const char *const modes[] = {"|||NE|NE\r", "|||SU|NE\r"};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct replay *replay = replay_new(REPLAY_CONFIG("", ""));
+        unsigned lab = replay_connect(replay, "10.0.0.1");
+        char text[512];
+
+        replay->automatic = true;
+        snprintf(text, sizeof(text), "\v" REPLAY_MSH("M3") "%s" REPLAY_MESSAGE("M4"), modes[i]);
+        replay_text(replay, lab, text);
+        replay_expect_ack(replay, lab, "AA", "M4");
+        replay_expect_state(replay, lab, CONNECTION_LINGER);
+        replay_eof(replay, lab);
+        replay_expect_closed(replay, lab, REASON_NOTHING_MAY_BE_SENT);
+        assert_int_equal(replay_refused(replay, REASON_FRAME_ABANDONED), 1);
+        replay_free(&replay);
+    }
+}
+
+/* So it is when the message behind it is one that gets no answer either. */
+static void abandoned_before_one_that_gets_no_answer(void **state)
+{
+    struct replay *replay = replay_new(REPLAY_CONFIG("", ""));
+    unsigned lab = replay_connect(replay, "10.0.0.1");
+
+    (void)state;
+    replay->automatic = true;
+    replay_text(replay, lab,
+                "\v" REPLAY_MSH("M3") "|||NE|NE\r\v" REPLAY_MSH("M4") "|||NE|NE\r\x1c\r");
+    replay_expect_nothing(replay, lab);
+    replay_expect_state(replay, lab, CONNECTION_LINGER);
+    replay_eof(replay, lab);
+    replay_expect_closed(replay, lab, REASON_NOTHING_MAY_BE_SENT);
     replay_free(&replay);
 }
 
@@ -665,6 +703,8 @@ int main(void)
         cmocka_unit_test(abandoned_is_nacked_in_order),
         cmocka_unit_test(abandoned_settings),
         cmocka_unit_test(abandoned_and_not_answered),
+        cmocka_unit_test(abandoned_and_nothing_may_be_sent),
+        cmocka_unit_test(abandoned_before_one_that_gets_no_answer),
         cmocka_unit_test(abandoned_with_commit_blocks),
         cmocka_unit_test(abandoned_starts_a_new_deadline),
         cmocka_unit_test(commit_blocks),

@@ -98,7 +98,7 @@ static void order_none_sends_many_of_a_lane(void **state)
     world->routes[0].parallel = 3;
     world_apply(world);
     for (uint64_t i = 1; i <= 5; i++)
-        enter(world, "all", i);
+        enter(world, "*", i);
     expect(world, "send 1, send 2, send 3");
     verdict(world, 2, &failed); /* holds up nobody */
     expect(world, "keep 2, send 4");
@@ -117,7 +117,7 @@ static void order_none_is_fair_to_other_lanes(void **state)
     world->routes[0].parallel = 1;
     world_apply(world);
     for (uint64_t i = 1; i <= 3; i++)
-        enter(world, "a", i);
+        enter(world, "*", i);
     enter(world, "b", 11);
     verdict(world, 1, &accepted);
     verdict(world, 2, &accepted);

@@ -69,6 +69,24 @@ static void a_route_that_is_opened_again_keeps_its_order(void **state)
     expect(world, "send 1, accepted 1, send 2");
 }
 
+static void what_is_queued_keeps_the_order_that_it_came_in_with(void **state)
+{
+    struct world *world = *state;
+
+    for (uint64_t i = 1; i <= 3; i++)
+        enter(world, "a", i);
+    world->routes[0].order = CONFIG_ORDER_NONE;
+    world_apply(world);
+    verdict(world, 1, &failed);
+    expect(world, "send 1, keep 1");
+    advance(world, 100);
+    verdict(world, 1, &accepted);
+    expect(world, "send 1, accepted 1, send 2");
+    enter(world, "*", 4);
+    enter(world, "*", 5);
+    expect(world, "send 4, send 5");
+}
+
 static void a_stopped_lane_is_forgotten_with_its_route(void **state)
 {
     struct world *world = *state;
@@ -576,6 +594,7 @@ int main(void)
         WORLD_TEST(a_revoked_route_gives_back_what_is_not_in_flight),
         WORLD_TEST(what_was_in_flight_is_not_held_after_it_failed),
         WORLD_TEST(a_route_that_is_opened_again_keeps_its_order),
+        WORLD_TEST(what_is_queued_keeps_the_order_that_it_came_in_with),
         WORLD_TEST(a_stopped_lane_is_forgotten_with_its_route),
         WORLD_TEST(senders_that_wait_get_an_answer_when_the_route_closes),
         WORLD_TEST(unchanged_stores_are_kept),

@@ -224,9 +224,12 @@ static void renewed_crls(void **state)
     (void)state;
     assert_non_null(before);
     assert_false(before->has_crls);
-    files = (struct bundle_files){
-        .certificate = "/nowhere", .key = "/nowhere", .ca = "/nowhere", .crl = pki_file("ca.crl")};
-    /* Ours has run out long since; the CRL, too, which is a warning. */
+    files = (struct bundle_files){.certificate = "/nowhere",
+                                  .key = "/nowhere",
+                                  .ca = "/nowhere",
+                                  .crl = pki_file("ca.crl"),
+                                  .crl_required = true};
+    /* Ours has run out long since; the CRL, too, which is a warning here. */
     struct bundle *after = bundle_renew(before, &files, now_s + 4000 * DAY_S, on_problem, &said);
     assert_non_null(after);
     assert_int_equal(said.errors, 0);

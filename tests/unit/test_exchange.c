@@ -374,6 +374,7 @@ static void lanes(void **state)
                  cases[i].facility);
         lane_of(&each, message, cases[i].order, lane);
         assert_string_equal(lane, cases[i].lane);
+        assert_int_equal(exchange_lane_order(lane), cases[i].order);
     }
     exchange_case_free(&each);
 }

@@ -1,6 +1,7 @@
 """Certificates of a test: certs/make_pki's, and ssl contexts from them."""
 import ssl
 import subprocess
+import time
 import warnings
 
 from . import places
@@ -19,6 +20,23 @@ class Pki:
         """Adds to it: make("--client", "lab")."""
         subprocess.run([places.SOURCE / "certs/make_pki", self.directory, "--quiet", *options], check=True,
                        stdin=subprocess.DEVNULL)
+
+    def short_lived(self, name, seconds):
+        """A client certificate, dns:NAME.demo.example, that runs out in so many seconds."""
+        work = places.fresh_directory("ca")
+        (work / "index").touch()
+        (work / "config").write_text(
+            "[ca]\ndefault_ca = own\n[own]\ndatabase = index\nnew_certs_dir = .\nrand_serial = yes\n"
+            "policy = any\nunique_subject = no\ndefault_md = sha256\n[any]\ncommonName = supplied\n"
+            f"[leaf]\nbasicConstraints = CA:FALSE\nkeyUsage = digitalSignature\nextendedKeyUsage = clientAuth\n"
+            f"subjectAltName = DNS:{name}.demo.example\n")
+        end = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + seconds))
+        for command in (["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+                         f"/CN={name}", "-keyout", self.path(f"{name}.key"), "-out", "request"],
+                        ["ca", "-batch", "-notext", "-config", "config", "-extensions", "leaf", "-in", "request",
+                         "-cert", self.path("ca.pem"), "-keyfile", self.path("ca.key"), "-startdate",
+                         "20200101000000Z", "-enddate", end, "-out", self.path(f"{name}.pem")]):
+            subprocess.run(["openssl", *command], cwd=work, check=True, capture_output=True, stdin=subprocess.DEVNULL)
 
     def path(self, name):
         return str(self.directory / name)

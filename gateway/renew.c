@@ -1,0 +1,135 @@
+/* What changes without a reload: revocation lists, addresses of names, and what time alone changes. On the admin
+ * thread. */
+#include "base/log.h"
+#include "internal.h"
+
+#include <sys/stat.h>
+#include <time.h>
+
+#define LOOK_AT_CRLS_MS (INT64_C(10) * 1000)
+#define LOOK_AFTER_FAILURE_MS (INT64_C(60) * 1000)
+
+static const struct metric_family renewal_family = {
+    .name = "mllpgw_renewal_failed",
+    .help = "1 while changed CRLs or names can't be taken over; the old ones stay in use.",
+    .kind = METRIC_GAUGE,
+};
+void gateway_renewal_worked(struct gateway *gateway, bool worked)
+{
+    metric_set(metrics_slot(gateway->metrics, &renewal_family, NULL), worked ? 0 : 1);
+}
+
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+    hash = (hash ^ value) * 0x9e3779b97f4a7c15u;
+    return hash ^ (hash >> 32);
+}
+
+/* What tells that a CRL's file is another one. A file that isn't there counts as such. */
+uint64_t gateway_crls(const struct config *config)
+{
+    uint64_t hash = 1;
+
+    for (size_t i = 0; i < config->tls_count; i++) {
+        struct stat status;
+        if (config->tls[i].crl == NULL || stat(config->tls[i].crl, &status) != 0) {
+            hash = mix(hash, i);
+            continue;
+        }
+        hash = mix(hash, (uint64_t)status.st_dev);
+        hash = mix(hash, (uint64_t)status.st_ino);
+        hash = mix(hash, (uint64_t)status.st_size);
+        hash = mix(hash, (uint64_t)status.st_mtim.tv_sec);
+        hash = mix(hash, (uint64_t)status.st_mtim.tv_nsec);
+    }
+    return hash;
+}
+
+/* ---- renewing ---- */
+
+static struct snapshot *renewed_snapshot(struct gateway *gateway)
+{
+    size_t count = 0;
+    const struct admission_name *names =
+        gateway->resolver == NULL ? NULL : resolver_names(gateway->resolver, &count);
+    struct problems problems;
+    struct snapshot *snapshot;
+    char error[512] = "";
+
+    problems_init(&problems);
+    snapshot = snapshot_renew(gateway->snapshot, names, count, time(NULL), &problems, error);
+    if (snapshot == NULL) {
+        gateway_no_snapshot(gateway->shared->config, &problems, error);
+    }
+    gateway_log_problems(&problems);
+    problems_free(&problems);
+    if (snapshot != NULL && ingress_apply(gateway->ingress, snapshot) != 0) {
+        snapshot_release(&snapshot);
+    }
+    return snapshot;
+}
+
+static bool renew_snapshot(struct gateway *gateway)
+{
+    uint64_t crls = gateway_crls(gateway->shared->config);
+    struct snapshot *snapshot = renewed_snapshot(gateway);
+
+    gateway_renewal_worked(gateway, snapshot != NULL);
+    if (snapshot == NULL) {
+        LOG_EVENT(LOG_LEVEL_ERROR, "renewal-failed",
+                  LOG_STRING("consequence", "revocations and addresses stay as they were; tried "
+                                            "again every minute"));
+        return false;
+    }
+    snapshot_release(&gateway->snapshot);
+    gateway->snapshot = snapshot;
+    gateway->crls = crls;
+    return true;
+}
+
+bool gateway_names_changed(void *context)
+{
+    return renew_snapshot(context);
+}
+
+/* ---- looks ---- */
+
+static void plan(struct gateway *gateway, struct timer *timer, int64_t wait_ms)
+{
+    struct loop *loop = admin_loop(gateway->admin);
+
+    if (timers_start(loop_timers(loop), timer, loop_now_ms(loop) + wait_ms) != 0) {
+        LOG_EVENT(LOG_LEVEL_ERROR, "timer-failed", LOG_STRING("words", "memory is out"));
+    }
+}
+
+static void decide_again(struct timer *timer)
+{
+    struct gateway *gateway = LIST_ENTRY(timer, struct gateway, decide_again);
+
+    (void)!ingress_apply(gateway->ingress, gateway->snapshot);
+    plan(gateway, timer, gateway->shared->config->gateway.decide_again_s * 1000);
+}
+
+/* Who is revoked must not wait for somebody to think of a reload. */
+static void look_at_crls(struct timer *timer)
+{
+    struct gateway *gateway = LIST_ENTRY(timer, struct gateway, look_at_crls);
+
+    bool changed = gateway_crls(gateway->shared->config) != gateway->crls;
+    bool renewed = changed && renew_snapshot(gateway);
+
+    if (renewed) {
+        LOG_EVENT(LOG_LEVEL_INFO, "crl-changed",
+                  LOG_STRING("words", "read again; open connections are decided again"));
+    }
+    plan(gateway, timer, changed && !renewed ? LOOK_AFTER_FAILURE_MS : LOOK_AT_CRLS_MS);
+}
+
+void gateway_plan_looks(struct gateway *gateway)
+{
+    gateway->decide_again.fire = decide_again;
+    gateway->look_at_crls.fire = look_at_crls;
+    plan(gateway, &gateway->decide_again, gateway->shared->config->gateway.decide_again_s * 1000);
+    plan(gateway, &gateway->look_at_crls, LOOK_AT_CRLS_MS);
+}
