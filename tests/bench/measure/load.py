@@ -114,7 +114,7 @@ class Bench:
             return self._measure_all(few, connections, size)
         pace = self.send(max(few, int(warm["messages_per_second"] * 0.2)), connections, size)
         count = max(few, int(pace["messages_per_second"] * seconds))
-        for _ in range(5):
+        for _ in range(8):
             values, whole = self._measure_window(count, connections, size, seconds)
             if whole:
                 break
@@ -162,6 +162,10 @@ class Bench:
         run(few)
         few_cpu, _, pace = run(few)
         count = max(4 * few, int(pace["messages_per_second"] * seconds))
-        cpu, wall, summary = run(count)
+        for _ in range(8):
+            cpu, wall, summary = run(count)
+            if self.smoke or wall >= seconds / 2:
+                break
+            count *= 2  # the guess was made while connections were opened
         return {"cpu": (cpu - few_cpu) / (count - few) * 1000, "rate": count / wall, "p50": summary["latency_ms"]["p50"],
                 "p99": summary["latency_ms"]["p99"], "rss": self.rss_mb(), "messages": count}
