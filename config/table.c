@@ -58,7 +58,7 @@ static const struct setting gateway_settings[] = {
     {AT(dns_refresh_s), .type = SETTING_INT64, .fallback = "60", .minimum = 1, .maximum = DAY_S,
      .help = "Peers' DNS names are looked up again after this."},
     {AT(dns_keep_s), .type = SETTING_INT64, .fallback = "3600", .maximum = 7 * DAY_S,
-     .help = "The last good answer counts so long while DNS fails; then the name admits nobody."},
+     .help = "A good answer counts for so long; without a newer one the name then admits nobody."},
     {AT(decide_again_s), .type = SETTING_INT64, .fallback = "3600", .minimum = 1, .maximum = DAY_S,
      .help = "Open connections are decided again after this: certificates and CRLs run out by time "
              "alone. After a reload or a changed CRL it happens at once."},
@@ -226,6 +226,8 @@ static const struct setting store_settings[] = {
      .help = "Batches are delivered message by message, or as they came."},
     {AT(path), .type = SETTING_PATH, .required = true, .note = "required", .only = DIRECTORY_STORE,
      .file = FILE_DIRECTORY, .help = "One file a message, readable by its owner alone."},
+    {AT(group_readable), .type = SETTING_BOOL, .fallback = "false", .only = DIRECTORY_STORE,
+     .help = "The files' group may read them, too: for a program that picks them up."},
     {AT(url), .type = SETTING_TEXT, .required = true, .note = "required", .only = HTTP_STORE,
      .help = "https://host[:port]/path"},
     {AT(allow_plain), .type = SETTING_BOOL, .fallback = "false", .only = HTTP_STORE,

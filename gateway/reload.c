@@ -54,10 +54,19 @@ void gateway_settle_in(struct gateway *gateway, const struct snapshot *snapshot)
 
 /* ---- sequence numbers ---- */
 
+/* On the heap, as struct route_rows. */
 struct sequence_load {
     struct gateway *gateway;
-    const struct config *config;
+    struct shared_config *shared;
 };
+
+static void free_sequence_load(void *context)
+{
+    struct sequence_load *load = context;
+
+    shared_config_release(&load->shared);
+    free(load);
+}
 
 static void load_sequence(struct gateway *gateway, struct spool_backend *backend,
                           const char *listener, const char *peer)
@@ -76,25 +85,47 @@ static void load_sequence(struct gateway *gateway, struct spool_backend *backend
 static void load_sequences(struct spool *spool, struct spool_backend *backend, void *context)
 {
     struct sequence_load *load = context;
+    const struct config *config = load->shared->config;
 
     (void)spool;
-    for (size_t i = 0; i < load->config->listener_count; i++) {
-        const struct config_listener *listener = &load->config->listeners[i];
+    for (size_t i = 0; i < config->listener_count; i++) {
+        const struct config_listener *listener = &config->listeners[i];
         for (size_t p = 0; listener->sequence_numbers && p < listener->peers.count; p++) {
             load_sequence(load->gateway, backend, listener->name, listener->peers.items[p]);
         }
     }
 }
 
-void gateway_load_sequences(struct gateway *gateway, const struct config *config)
+static bool wants_sequences(const struct config *config)
 {
-    struct sequence_load load = {gateway, config};
-
     for (size_t i = 0; i < config->listener_count; i++) {
         if (config->listeners[i].sequence_numbers) {
-            gateway_call_spool(gateway, load_sequences, &load);
-            return;
+            return true;
         }
+    }
+    return false;
+}
+
+/* What the spool is asked too late it does before it commits anything that comes later. */
+void gateway_load_sequences(struct gateway *gateway, struct shared_config *shared)
+{
+    struct sequence_load *load = wants_sequences(shared->config) ? malloc(sizeof(*load)) : NULL;
+    int error = -ENOMEM;
+
+    if (!wants_sequences(shared->config)) {
+        return;
+    }
+    if (load != NULL) {
+        *load = (struct sequence_load){gateway, shared_config_reference(shared)};
+        error = gateway_ask_spool(gateway, load_sequences, load, free_sequence_load);
+    }
+    if (error != 0) {
+        LOG_EVENT(LOG_LEVEL_ERROR, "sequences-not-read",
+                  LOG_STRING("words", error == -ETIMEDOUT ? "the spool has not answered yet"
+                                                          : "memory is out"));
+    }
+    if (load != NULL && error != -ETIMEDOUT) {
+        free_sequence_load(load);
     }
 }
 
@@ -229,7 +260,7 @@ static int swap(struct gateway *gateway, struct shared_config *shared, struct sn
     }
     end_routes(gateway, applied, shared->config, problems);
     configure_spool(gateway, shared->config);
-    gateway_load_sequences(gateway, shared->config);
+    gateway_load_sequences(gateway, shared);
     shared_config_release(&gateway->shared);
     gateway->shared = shared_config_reference(shared);
     snapshot_release(&gateway->snapshot);

@@ -9,7 +9,8 @@
  *   retry     transport errors, 408, 409 (the same key is being worked on), 421, 425, 429, 5xx;
  *             HL7 that cannot be read; another message's MSA-2
  * "HL7" is a body that starts with MSH, BHS or FHS (MLLP framing around it is forgiven), or any
- * body with an HL7 content type. The store's setting `verdicts` goes before all rules for a status.
+ * body with an HL7 content type. It may hold several answers, enveloped or not: one negative answer
+ * refuses the message, whatever stands before it, and each MSA-2 must be ours. The store's setting `verdicts` goes before all rules for a status.
  * Pure, but for memory. Threads: any.
  */
 #ifndef MLLPGW_EGRESS_HTTP_VERDICT_H
@@ -23,7 +24,7 @@ struct http_question {
     const struct config_status_verdict *overrides;
     size_t override_count;
     struct span sent;       /* the message, or the whole batch */
-    struct span control_id; /* its MSH-10; of a batch BHS-11 or FHS-11 */
+    struct span control_id; /* its MSH-10; of a batch the first (any of it and BHS-11 are ours) */
 };
 
 /* The verdict owns a reference to its answer. Its reason never holds content. */
