@@ -54,6 +54,10 @@ struct replay_client {
     struct connection *connection; /* NULL: released */
     struct buffer in;              /* what the sender has sent and nobody has read */
     size_t chunk;                  /* most bytes of one read; 0: as many as fit */
+    size_t around;                 /* bytes on the wire besides for each read that brings some */
+    uint64_t received;             /* off the wire */
+    bool holds;                    /* what is in counts as decrypted already */
+    unsigned empty_reads;          /* reads that bring nothing all the same */
     bool eof, reset;
     struct buffer out;  /* what has been written to it */
     size_t out_read;    /* of those, looked at by the test */
@@ -129,11 +133,16 @@ static inline ssize_t replay_stream_read(struct stream *stream, void *data, size
     if (client->chunk > 0 && length > client->chunk) {
         length = client->chunk;
     }
+    if (length > 0 && client->empty_reads > 0) {
+        client->empty_reads--;
+        return -EAGAIN;
+    }
     if (length == 0) {
         return client->reset ? -ECONNRESET : client->eof ? 0 : -EAGAIN;
     }
     memcpy(data, client->in.data, length);
     buffer_consume(&client->in, length);
+    client->received += length + client->around;
     return (ssize_t)length;
 }
 
@@ -173,11 +182,23 @@ static inline void replay_stream_close(struct stream *stream)
     replay_of(stream)->closed_stream = true;
 }
 
+static inline bool replay_stream_has_pending(const struct stream *stream)
+{
+    return replay_of(stream)->holds && replay_of(stream)->in.length > 0;
+}
+
+static inline uint64_t replay_stream_received(const struct stream *stream)
+{
+    return replay_of(stream)->received;
+}
+
 static const struct stream_operations replay_operations = {
     .read = replay_stream_read,
     .write = replay_stream_write,
     .shutdown = replay_stream_shutdown,
     .close = replay_stream_close,
+    .has_pending = replay_stream_has_pending,
+    .received = replay_stream_received,
 };
 
 /* ---- the world ---- */
