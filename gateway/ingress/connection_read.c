@@ -241,9 +241,11 @@ static bool read_once(struct connection *connection, size_t *budget)
     return false;
 }
 
+/* In a gap only. What was read and not parsed yet may begin a frame: first see. */
 static bool may_send_notices(const struct connection *connection)
 {
-    return !list_empty(&connection->notices) && !mllp_decoder_in_frame(&connection->decoder);
+    return !list_empty(&connection->notices) && !mllp_decoder_in_frame(&connection->decoder) &&
+           connection->pending.length == 0 && !stream_has_pending(&connection->stream);
 }
 
 /* One step; false when there is nothing more to do now. */

@@ -568,6 +568,49 @@ static void later_answers_wait_for_a_gap(void **state)
     replay_free(&replay);
 }
 
+/* What came in one read with the message before has been received as well; so has what TLS holds. */
+static void later_answers_wait_for_what_was_read(void **state)
+{
+    static const char *const begun[] = {
+        "\v" REPLAY_MSH("M3") "|||AL|AL\r",
+        "\v",
+        REPLAY_ASKING("M3", "AL", "AL") "\v",
+    };
+
+    (void)state;
+    for (size_t each = 0; each < 6; each++) {
+        struct replay *replay = replay_new(STORE_CONFIG);
+        unsigned lab = replay_connect(replay, "10.0.0.1");
+        const char *more = begun[each / 2];
+        bool held = each % 2 == 1;
+        replay_text(replay, lab, REPLAY_ASKING("M1", "AL", "AL"));
+        replay_answer(replay, SPOOL_SAFE, REASON_NONE);
+        replay_expect_ack(replay, lab, "CA", "M1");
+        replay->clients[lab].holds = held;
+        replay->clients[lab].chunk = held ? strlen(REPLAY_ASKING("M2", "AL", "AL")) : 0;
+        assert_int_equal(
+            buffer_append_string(&replay->clients[lab].in, REPLAY_ASKING("M2", "AL", "AL")), 0);
+        replay_text(replay, lab, more);
+        notify(replay, 0, VERDICT_ACCEPTED);
+        replay_answer(replay, SPOOL_SAFE, REASON_NONE);
+        replay_expect_ack(replay, lab, "CA", "M2");
+        replay_expect_nothing(replay, lab);
+        if (each >= 4) {
+            replay_answer(replay, SPOOL_SAFE, REASON_NONE);
+            replay_expect_ack(replay, lab, "CA", "M3");
+            replay_expect_nothing(replay, lab);
+        }
+        replay_text(replay, lab, each < 2 ? "PID|\r\x1c\r" : "\x1c\r"); /* or an empty frame */
+        if (each < 2) {
+            replay_answer(replay, SPOOL_SAFE, REASON_NONE);
+            replay_expect_ack(replay, lab, "CA", "M3");
+        }
+        replay_expect_ack(replay, lab, "AA", "M1");
+        replay_expect_nothing(replay, lab);
+        replay_free(&replay);
+    }
+}
+
 static void later_answers_only_where_due(void **state)
 {
     struct replay *replay = replay_new(STORE_CONFIG);
@@ -674,6 +717,7 @@ int main(void)
         cmocka_unit_test(write_timeout),
         cmocka_unit_test(write_errors),
         cmocka_unit_test(later_answers_wait_for_a_gap),
+        cmocka_unit_test(later_answers_wait_for_what_was_read),
         cmocka_unit_test(later_answers_only_where_due),
         cmocka_unit_test(later_answers_of_a_connection_that_ends),
         cmocka_unit_test(many_later_answers),
