@@ -157,7 +157,7 @@ void connection_account(struct connection *connection)
 {
     const struct message *message = connection->exchange.message;
     int64_t held = (int64_t)mllp_decoder_memory(&connection->decoder) +
-                   (int64_t)connection->pending.capacity +
+                   (int64_t)connection->pending.capacity + (int64_t)connection->notice_bytes +
                    (message == NULL ? 0 : (int64_t)message->body.length);
 
     if (held != connection->accounted_bytes) {
@@ -383,18 +383,6 @@ static void log_closed(const struct connection *connection, enum reason reason)
         LOG_INTEGER("seconds", (now - connection->opened_wall_ms) / 1000));
 }
 
-static void drop_notices(struct connection *connection)
-{
-    struct list_node *node;
-
-    while ((node = list_pop_front(&connection->notices)) != NULL) {
-        struct spool_notice *notice = LIST_ENTRY(node, struct spool_notice, node);
-        statistics_application_unsent(connection->world->statistics, notice->message->listener,
-                                      notice->message->peer);
-        spool_notice_free(&notice);
-    }
-}
-
 /* Ends our direction in good order: TLS clients take a missing close_notify for an attack. Not in
  * the middle of an answer. */
 static void say_goodbye(struct connection *connection, enum reason reason)
@@ -442,8 +430,8 @@ void connection_close(struct connection *connection, enum reason reason)
     mllp_decoder_free(&connection->decoder);
     buffer_free(&connection->pending);
     buffer_free(&connection->out);
+    connection_drop_notices(connection);
     connection_account(connection);
-    drop_notices(connection);
     list_remove(&connection->in_frames);
     list_remove(&connection->in_turn);
     list_remove(&connection->in_world);

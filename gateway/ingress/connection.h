@@ -117,6 +117,7 @@ struct connection {
     enum reason close_after;  /* REASON_NONE: stay */
     enum reason closed;       /* in CLOSED: why */
     struct list_node notices; /* application acknowledgments that wait for a gap */
+    size_t notice_count, notice_bytes;
     /* for `mllpctl connections` */
     int64_t opened_wall_ms, last_message_wall_ms;
     uint64_t messages, refused;

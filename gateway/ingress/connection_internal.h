@@ -51,6 +51,8 @@ void connection_count_answer(struct connection *connection, const struct exchang
 /* Sends what is in out; goes on to OPEN, WRITING, LINGER or CLOSED. */
 void connection_flush(struct connection *connection);
 void connection_send_notices(struct connection *connection);
+/* Counts all that wait as never sent. */
+void connection_drop_notices(struct connection *connection);
 void connection_linger(struct connection *connection);
 
 #endif
