@@ -288,6 +288,9 @@ void connection_run(struct connection *connection)
 {
     size_t budget = READ_BUDGET;
 
+    if (!connection_catch_up(connection)) {
+        return;
+    }
     while (connection->state == CONNECTION_OPEN &&
            (step(connection, &budget) || may_send_notices(connection))) {
     }

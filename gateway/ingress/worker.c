@@ -12,6 +12,7 @@
 
 #define SCRATCH_BYTES ((size_t)64 << 10)
 #define HANDSHAKES_IN_A_GO 1 /* a full handshake costs milliseconds of this thread */
+#define DECISIONS_IN_A_GO 4  /* one checks a certificate chain: a millisecond */
 #define ANSWER_SCRATCH_MAXIMUM ((size_t)8 << 20)
 
 static struct worker *worker_of(struct connection_world *world)
@@ -176,14 +177,18 @@ static void run_turn(struct connection *connection)
     connection_ready(connection, CONNECTION_READABLE);
 }
 
-/* After the established connections' input: those that had more to read, then a handshake step. */
+/* After the established connections' input: those that had more to read, then a handshake step, and some
+ * of those that a new snapshot may refuse. */
 static void on_check(uv_check_t *check)
 {
     struct worker *worker = check->data;
+    bool undecided;
 
     take_turns(&worker->runnable, 64, run_turn);
     take_turns(&worker->handshakes, HANDSHAKES_IN_A_GO, connection_handshake);
-    if (worker->idle_running && list_empty(&worker->runnable) && list_empty(&worker->handshakes)) {
+    undecided = connection_world_decide(&worker->world, DECISIONS_IN_A_GO);
+    if (worker->idle_running && !undecided && list_empty(&worker->runnable) &&
+        list_empty(&worker->handshakes)) {
         uv_idle_stop(&worker->idle);
         worker->idle_running = false;
     }
@@ -228,6 +233,7 @@ static void init_world(struct worker *worker, struct snapshot *snapshot)
     world->release = release;
     list_init(&world->frames);
     list_init(&world->connections);
+    list_init(&world->undecided);
     buffer_init(&world->answer_scratch, ANSWER_SCRATCH_MAXIMUM);
 }
 
@@ -369,18 +375,13 @@ struct mailbox *worker_mailbox(struct worker *worker)
 
 void worker_apply(struct worker *worker, struct snapshot *snapshot)
 {
-    struct snapshot *old = worker->world.snapshot;
-
-    worker->world.snapshot = snapshot;
+    connection_world_apply(&worker->world, snapshot);
     for (size_t i = 0; i < worker->listener_count; i++) {
         worker->listeners[i].index = snapshot_find_listener(snapshot, worker->listeners[i].name);
     }
-    LIST_FOREACH_SAFE(node, next, &worker->world.connections) {
-        struct connection *connection = LIST_ENTRY(node, struct connection, in_world);
-        connection_decide_again(connection,
-                                snapshot_find_listener(snapshot, connection->config->name));
+    if (!list_empty(&worker->world.undecided)) { /* after worker_stop() nobody is, nor a loop */
+        wake_soon(worker);
     }
-    snapshot_release(&old);
 }
 
 void worker_drain(struct worker *worker, void (*done)(void *context), void *context)

@@ -277,6 +277,7 @@ static inline struct replay *replay_new(const char *config)
     };
     list_init(&world->frames);
     list_init(&world->connections);
+    list_init(&world->undecided);
     buffer_init(&world->answer_scratch, 8u << 20);
     replay_current = replay;
     return replay;
@@ -464,17 +465,17 @@ static inline void replay_window(struct replay *replay, unsigned client, size_t 
 
 /* ---- reload and drain ---- */
 
+/* Nobody has been decided about yet. */
+static inline void replay_swap(struct replay *replay, const char *config)
+{
+    replay->snapshot = replay_snapshot(config);
+    connection_world_apply(&replay->world, replay->snapshot);
+}
+
 static inline void replay_apply(struct replay *replay, const char *config)
 {
-    struct snapshot *old = replay->snapshot;
-
-    replay->snapshot = replay->world.snapshot = replay_snapshot(config);
-    LIST_FOREACH_SAFE(node, next, &replay->world.connections) {
-        struct connection *connection = LIST_ENTRY(node, struct connection, in_world);
-        connection_decide_again(connection,
-                                snapshot_find_listener(replay->snapshot, connection->config->name));
-    }
-    snapshot_release(&old);
+    replay_swap(replay, config);
+    assert_false(connection_world_decide(&replay->world, REPLAY_CLIENTS));
     replay_settle(replay);
 }
 

@@ -455,6 +455,37 @@ static void applied_and_waited_for(void **state)
     site_close(&site);
 }
 
+/* Many are decided in many turns. Who speaks before his turn has come is refused all the same; who is
+ * quiet hears of it by and by. */
+static void applied_to_many(void **state)
+{
+    struct client clients[60];
+    struct snapshot *snapshot;
+    struct site site;
+    char data[64];
+
+    (void)state;
+    site_open(&site, "");
+    for (size_t i = 0; i < 60; i++) {
+        clients[i] = connect_to(site.plain_port);
+        send_text(&clients[i], MESSAGE("M1"));
+        expect_ack(&clients[i], "AA", "M1");
+    }
+    snapshot = make_snapshot(&site, "", "proxy_from = [ \"127.9.9.9\" ];");
+    assert_int_equal(ingress_apply_and_wait(site.ingress, snapshot, PATIENCE_MS), 0);
+    for (size_t i = 0; i < 60; i += 2) {
+        (void)!send(clients[i].fd, MESSAGE("M2"), strlen(MESSAGE("M2")), MSG_NOSIGNAL);
+    }
+    for (size_t i = 0; i < 60; i++) {
+        ssize_t got = receive(&clients[i], data, sizeof(data));
+        assert_true(got == 0 || got == -ECONNRESET); /* never an answer */
+        disconnect(&clients[i]);
+    }
+    assert_int_equal(census_of(&site), 0);
+    snapshot_release(&snapshot);
+    site_close(&site);
+}
+
 static void drained(void *context)
 {
     sem_post(context);
@@ -540,13 +571,10 @@ static int group_setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(probes_make_no_noise),
-        cmocka_unit_test(many_plain_connections),
-        cmocka_unit_test(limits_over_workers),
-        cmocka_unit_test(mutual_tls),
-        cmocka_unit_test(revoked_by_a_reload),
-        cmocka_unit_test(applied_and_waited_for),
-        cmocka_unit_test(drain),
+        cmocka_unit_test(probes_make_no_noise), cmocka_unit_test(many_plain_connections),
+        cmocka_unit_test(limits_over_workers),  cmocka_unit_test(mutual_tls),
+        cmocka_unit_test(revoked_by_a_reload),  cmocka_unit_test(applied_and_waited_for),
+        cmocka_unit_test(applied_to_many),      cmocka_unit_test(drain),
         cmocka_unit_test(a_port_that_is_taken),
     };
     return cmocka_run_group_tests(tests, group_setup, NULL);
