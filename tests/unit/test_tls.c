@@ -452,6 +452,64 @@ static void refused(void **state)
     }
 }
 
+/* client1's certificate, and behind it so many times another: a file beside pki's own. */
+static const char *long_chain(const char *other, int times)
+{
+    static char path[700];
+    char command[3000];
+    snprintf(path, sizeof path, "%s", pki_file("chain.pem"));
+    snprintf(command, sizeof command,
+             "cp '%s' '%s' && cp '%s' '%.600s.key' && for i in $(seq %d); do cat '%s' >>'%s'; done",
+             pki_file("client1.pem"), path, pki_file("client1.key"), pki_file("chain"), times,
+             other, path);
+    assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): our own files */
+    return "chain.pem";
+}
+
+static const char *odd_ca(const char *name, const char *key)
+{
+    char command[3000], pem[32];
+    snprintf(pem, sizeof pem, "%s.pem", name);
+    const char *path = pki_file(pem);
+    snprintf(command, sizeof command,
+             "openssl req -x509 -newkey %s -noenc -keyout '%.600s.key' -out '%s' -subj /CN=%s "
+             "-days 30 2>/dev/null",
+             key, path, path, name);
+    assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): our own files */
+    return path;
+}
+
+/* What a client sends along costs time before anybody knows who it is: too much of it is refused
+ * before a signature is looked at. */
+static void bounded_chains(void **state)
+{
+    (void)state;
+    (void)odd_ca("wide", "rsa:2048 -pkeyopt rsa_keygen_pubexp:0x10000000000000001");
+    for (int old = 0; old < 2; old++) {
+        for (int mode = TLS_CLIENT_REQUIRED; mode <= TLS_CLIENT_OPTIONAL; mode++) {
+            enum tls_client client = (enum tls_client)mode;
+            struct refusal many = {long_chain(pki_file("ca.pem"), 8), "ca.pem", NULL, -EACCES,
+                                   "it came in a chain of 9 certificates; at most 8 are taken"};
+            check_refusal(&many, old, client);
+            struct refusal slow = {long_chain(pki_file("wide.pem"), 1), "ca.pem", NULL, -EACCES,
+                                   "an exponent of more than 64 bits"};
+            check_refusal(&slow, old, client);
+        }
+        good_handshake(old, 0, BUNDLE_BCP195, "server.pem", long_chain(pki_file("ca.pem"), 7));
+    }
+}
+
+/* Their signatures are slow enough to be a weapon; mbedTLS is built without them. */
+static void no_brainpool(void **state)
+{
+    struct tls_client_settings settings = {
+        .ca = odd_ca("brainpool", "ec -pkeyopt ec_paramgen_curve:brainpoolP512r1")};
+    char error[256] = "";
+    (void)state;
+    assert_null(tls_client_new(&settings, error));
+    assert_non_null(strstr(error, "cannot be read"));
+}
+
 static void optional_and_off(void **state)
 {
     struct ends ends;
@@ -834,6 +892,8 @@ int main(void)
         cmocka_unit_test(pending_bytes),
         cmocka_unit_test(bytes_from_before),
         cmocka_unit_test(refused),
+        cmocka_unit_test(bounded_chains),
+        cmocka_unit_test(no_brainpool),
         cmocka_unit_test(optional_and_off),
         cmocka_unit_test(no_ca_for_clients),
         cmocka_unit_test(client_refuses),
