@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <mbedtls/error.h>
 #include <mbedtls/oid.h>
+#include <mbedtls/rsa.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,17 +22,15 @@ enum {
     NIST_CURVES = MBEDTLS_X509_ID_FLAG(MBEDTLS_ECP_DP_SECP256R1) |
                   MBEDTLS_X509_ID_FLAG(MBEDTLS_ECP_DP_SECP384R1) |
                   MBEDTLS_X509_ID_FLAG(MBEDTLS_ECP_DP_SECP521R1),
-    BRAINPOOL_CURVES = MBEDTLS_X509_ID_FLAG(MBEDTLS_ECP_DP_BP256R1) |
-                       MBEDTLS_X509_ID_FLAG(MBEDTLS_ECP_DP_BP384R1) |
-                       MBEDTLS_X509_ID_FLAG(MBEDTLS_ECP_DP_BP512R1),
 };
 
-static const mbedtls_x509_crt_profile bcp195 = {SHA2, KEYS, NIST_CURVES | BRAINPOOL_CURVES, 2048};
-static const mbedtls_x509_crt_profile nist = {SHA2, KEYS, NIST_CURVES, 2048};
+/* What the profiles differ in is TLS. Brainpool's curves are not built in. */
+static const mbedtls_x509_crt_profile every = {SHA2, KEYS, NIST_CURVES, 2048};
 
 const mbedtls_x509_crt_profile *verify_profile(enum bundle_profile profile)
 {
-    return profile == BUNDLE_NIST_800_52R2 ? &nist : &bcp195;
+    (void)profile;
+    return &every;
 }
 
 static bool curve_allowed(const mbedtls_x509_crt_profile *profile, mbedtls_pk_context *key)
@@ -230,6 +229,36 @@ int verify_callback_strict(void *context, mbedtls_x509_crt *certificate, int dep
 void verify_init(struct verify *verify, const struct bundle *bundle)
 {
     *verify = (struct verify){.bundle = bundle};
+}
+
+static bool exponent_is_wide(const mbedtls_x509_crt *certificate)
+{
+    mbedtls_mpi exponent;
+    bool wide = false;
+    if (mbedtls_pk_get_type(&certificate->pk) != MBEDTLS_PK_RSA)
+        return false;
+    mbedtls_mpi_init(&exponent);
+    /* Without memory for it: the check itself would fail as well. */
+    wide = mbedtls_rsa_export(mbedtls_pk_rsa(certificate->pk), NULL, NULL, NULL, NULL, &exponent) !=
+               0 ||
+           mbedtls_mpi_bitlen(&exponent) > VERIFY_EXPONENT_BITS_MAX;
+    mbedtls_mpi_free(&exponent);
+    return wide;
+}
+
+int verify_bounds(struct verify *verify, const mbedtls_x509_crt *sent)
+{
+    unsigned count = 0;
+    for (const mbedtls_x509_crt *at = sent; at != NULL; at = at->next) {
+        count++;
+        if (exponent_is_wide(at))
+            refuse(verify, "an RSA key in its chain has an exponent of more than %d bits",
+                   VERIFY_EXPONENT_BITS_MAX);
+    }
+    if (count > VERIFY_SENT_MAX)
+        refuse(verify, "it came in a chain of %u certificates; at most %d are taken", count,
+               VERIFY_SENT_MAX);
+    return verify->reason[0] == '\0' ? 0 : -EACCES;
 }
 
 int verify_again(struct verify *verify, mbedtls_x509_crt *chain)

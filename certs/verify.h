@@ -19,7 +19,11 @@
 
 #include "certs/bundle.h"
 
-enum { VERIFY_CHAIN_MAX = MBEDTLS_X509_MAX_INTERMEDIATE_CA + 2 };
+enum {
+    VERIFY_CHAIN_MAX = MBEDTLS_X509_MAX_INTERMEDIATE_CA + 2,
+    VERIFY_SENT_MAX = 8,          /* certificates that a client may send: its own and others */
+    VERIFY_EXPONENT_BITS_MAX = 64 /* of RSA keys in them; 17 are usual */
+};
 
 /* State of one verification: hand it to mbedtls_ssl_set_verify() with verify_callback. */
 struct verify {
@@ -38,6 +42,12 @@ int verify_callback(void *verify, mbedtls_x509_crt *certificate, int depth, uint
 int verify_callback_strict(void *verify, mbedtls_x509_crt *certificate, int depth, uint32_t *flags);
 /* mbedTLS's flags in words, into reason (when it is still empty). */
 void verify_explain(struct verify *verify, uint32_t flags);
+
+/* May what a client sent (leaf first) be checked at all? Each certificate in it may cost a signature for
+ * each other one, before anybody knows who the client is, and a wide exponent makes RSA's slow. 0, or
+ * -EACCES with verify->reason. Costs nothing itself. */
+__attribute__((warn_unused_result)) int verify_bounds(struct verify *verify,
+                                                      const mbedtls_x509_crt *sent);
 
 /* Decides a chain (leaf first) anew against a bundle: 0, or -EACCES with verify->reason. */
 __attribute__((warn_unused_result)) int verify_again(struct verify *verify,

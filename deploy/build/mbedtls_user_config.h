@@ -83,6 +83,13 @@
 #undef MBEDTLS_ECP_DP_SECP224K1_ENABLED
 #undef MBEDTLS_ECP_DP_SECP256K1_ENABLED
 #undef MBEDTLS_ECP_DP_CURVE448_ENABLED
+/*
+ * Brainpool has no fast reduction: a signature costs a multiple of P-384's, and every CA certificate that a client
+ * sends may cost one before anybody knows who it is.
+ */
+#undef MBEDTLS_ECP_DP_BP256R1_ENABLED
+#undef MBEDTLS_ECP_DP_BP384R1_ENABLED
+#undef MBEDTLS_ECP_DP_BP512R1_ENABLED
 
 /* Not for a daemon with its own sockets and clock; and a debug trace of TLS would carry content. */
 #undef MBEDTLS_NET_C

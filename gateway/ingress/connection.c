@@ -143,7 +143,7 @@ void connection_timer_fired(struct timer *timer)
         (struct connection *)((char *)timer - offsetof(struct connection, timer));
     int64_t now = connection_now(connection);
 
-    if (now >= state_deadline(connection)) {
+    if (connection_catch_up(connection) && now >= state_deadline(connection)) {
         deadline_passed(connection, now);
     }
     if (connection->state != CONNECTION_CLOSED) {
@@ -157,7 +157,7 @@ void connection_account(struct connection *connection)
 {
     const struct message *message = connection->exchange.message;
     int64_t held = (int64_t)mllp_decoder_memory(&connection->decoder) +
-                   (int64_t)connection->pending.capacity +
+                   (int64_t)connection->pending.capacity + (int64_t)connection->notice_bytes +
                    (message == NULL ? 0 : (int64_t)message->body.length);
 
     if (held != connection->accounted_bytes) {
@@ -224,6 +224,9 @@ void connection_update_watch(struct connection *connection)
 void connection_ready(struct connection *connection, int events)
 {
     (void)events;
+    if (!connection_catch_up(connection)) {
+        return;
+    }
     switch (connection->state) {
     case CONNECTION_PROXY:
         connection_read_proxy(connection);
@@ -254,7 +257,7 @@ void connection_ready(struct connection *connection, int events)
     }
 }
 
-/* ---- deciding again, draining, closing ---- */
+/* ---- draining, closing ---- */
 
 static bool owes_answer(const struct connection *connection)
 {
@@ -262,7 +265,7 @@ static bool owes_answer(const struct connection *connection)
            connection->state == CONNECTION_WAITING || connection->state == CONNECTION_WRITING;
 }
 
-static void close_when_answered(struct connection *connection, enum reason reason)
+void connection_close_when_answered(struct connection *connection, enum reason reason)
 {
     if (connection->state == CONNECTION_LINGER || connection->state == CONNECTION_CLOSED) {
         return;
@@ -274,98 +277,12 @@ static void close_when_answered(struct connection *connection, enum reason reaso
     }
 }
 
-bool connection_transport_fits(const struct connection *connection, const struct snapshot *snapshot,
-                               int listener)
-{
-    const struct snapshot_listener *wanted = &snapshot->listeners[listener];
-    const struct config_tls *tls;
-    char reason[160];
-
-    if (wanted->tls == NULL || connection->stream.tls == NULL) {
-        return (wanted->tls == NULL) == (connection->stream.tls == NULL);
-    }
-    tls = config_find_tls(snapshot->config, wanted->config->tls);
-    if (tls != NULL && tls->client_certificate == CONFIG_CLIENT_CERTIFICATE_OFF) {
-        return true; /* the certificate proves nothing any more, and need not be good */
-    }
-    if (tls != NULL && tls->client_certificate == CONFIG_CLIENT_CERTIFICATE_REQUIRED &&
-        tls_session_identity(connection->stream.tls) == NULL) {
-        return false;
-    }
-    if (tls_session_verify_again(connection->stream.tls, wanted->tls, reason) != 0) {
-        LOG_EVENT(LOG_LEVEL_AUDIT, "certificate-refused-again",
-                  LOG_INTEGER("connection", connection->id),
-                  LOG_STRING("peer", connection->peer == NULL ? NULL : connection->peer->name),
-                  LOG_STRING("words", reason));
-        return false;
-    }
-    return true;
-}
-
-/* Admitted connections must come out as the same peer. */
-static bool still_admitted(const struct connection *connection, const struct snapshot *snapshot,
-                           int listener, const struct config_peer **ret_peer)
-{
-    struct admission_query query = {
-        .listener = (unsigned)listener,
-        .source = &connection->source.any,
-        .identity =
-            connection->stream.tls == NULL ? NULL : tls_session_identity(connection->stream.tls),
-    };
-    struct admission_answer answer;
-
-    /* First, since it finds out to which of the new roots the certificate chains. */
-    if (!connection_transport_fits(connection, snapshot, listener)) {
-        return false;
-    }
-    admission_decide(snapshot->rules, &query, &answer);
-    *ret_peer = answer.peer;
-    return answer.reason == REASON_NONE && strcmp(answer.peer->name, connection->peer->name) == 0;
-}
-
-/* A source that is no proxy any more may not go on claiming addresses; and where proxies are
- * demanded now, one that came by itself may not stay. */
-static bool proxy_still_fits(const struct connection *connection, const struct snapshot *snapshot,
-                             int listener)
-{
-    enum admission_proxy proxy =
-        admission_proxy(snapshot->rules, (unsigned)listener, &connection->transport.any);
-
-    return proxy == (connection->through_proxy ? ADMISSION_PROXY_EXPECTED : ADMISSION_PROXY_NONE);
-}
-
-void connection_decide_again(struct connection *connection, int listener)
-{
-    struct snapshot *snapshot = connection->world->snapshot;
-    const struct config_peer *peer = NULL;
-
-    if (connection->state == CONNECTION_CLOSED) {
-        return;
-    }
-    if (listener < 0 || !proxy_still_fits(connection, snapshot, listener) ||
-        (connection->peer != NULL && !still_admitted(connection, snapshot, listener, &peer))) {
-        close_when_answered(connection, REASON_NO_LONGER_ALLOWED);
-        return;
-    }
-    snapshot_reference(snapshot);
-    snapshot_release(&connection->snapshot);
-    connection->snapshot = snapshot;
-    connection->listener = (unsigned)listener;
-    connection->config = snapshot->listeners[listener].config;
-    connection->peer = peer;
-    connection->snapshot_changed |= connection->state == CONNECTION_HANDSHAKE;
-    if (peer != NULL) {
-        connection_use_limits(connection);
-    }
-    connection_arm(connection);
-}
-
 void connection_drain(struct connection *connection)
 {
     if (connection->state == CONNECTION_OPEN && mllp_decoder_in_frame(&connection->decoder)) {
         return; /* its frame may still end before the deadline; the answer is then the last */
     }
-    close_when_answered(connection, REASON_DRAIN);
+    connection_close_when_answered(connection, REASON_DRAIN);
 }
 
 static void log_closed(const struct connection *connection, enum reason reason)
@@ -381,18 +298,6 @@ static void log_closed(const struct connection *connection, enum reason reason)
         LOG_STRING("address", address), LOG_STRING("reason", reason_code(reason)),
         LOG_STRING("words", reason_words(reason)), LOG_INTEGER("messages", connection->messages),
         LOG_INTEGER("seconds", (now - connection->opened_wall_ms) / 1000));
-}
-
-static void drop_notices(struct connection *connection)
-{
-    struct list_node *node;
-
-    while ((node = list_pop_front(&connection->notices)) != NULL) {
-        struct spool_notice *notice = LIST_ENTRY(node, struct spool_notice, node);
-        statistics_application_unsent(connection->world->statistics, notice->message->listener,
-                                      notice->message->peer);
-        spool_notice_free(&notice);
-    }
 }
 
 /* Ends our direction in good order: TLS clients take a missing close_notify for an attack. Not in
@@ -442,11 +347,12 @@ void connection_close(struct connection *connection, enum reason reason)
     mllp_decoder_free(&connection->decoder);
     buffer_free(&connection->pending);
     buffer_free(&connection->out);
+    connection_drop_notices(connection);
     connection_account(connection);
-    drop_notices(connection);
     list_remove(&connection->in_frames);
     list_remove(&connection->in_turn);
     list_remove(&connection->in_world);
+    list_remove(&connection->undecided);
     world->watch(world, connection, -1); /* stop, before the descriptor is gone */
     stream_close(&connection->stream);
     snapshot_release(&connection->snapshot);

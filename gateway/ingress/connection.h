@@ -54,6 +54,7 @@ struct connection_world {
     const struct clock *clock;
     struct list_node frames;      /* connections with an open frame, oldest first */
     struct list_node connections; /* all */
+    struct list_node undecided;   /* those still to be decided again by the current snapshot */
     char *scratch;                /* for one read */
     size_t scratch_size;
     struct buffer answer_scratch;
@@ -83,6 +84,7 @@ struct connection {
     uint64_t id;
     struct connection_world *world;
     struct list_node in_world, in_frames, in_turn; /* in_turn: the world's queues */
+    struct list_node undecided;                    /* in the world's */
     struct stream stream;
     enum connection_state state;
     struct snapshot *snapshot; /* one reference: config and peer point into it */
@@ -117,6 +119,7 @@ struct connection {
     enum reason close_after;  /* REASON_NONE: stay */
     enum reason closed;       /* in CLOSED: why */
     struct list_node notices; /* application acknowledgments that wait for a gap */
+    size_t notice_count, notice_bytes;
     /* for `mllpctl connections` */
     int64_t opened_wall_ms, last_message_wall_ms;
     uint64_t messages, refused;
@@ -142,6 +145,12 @@ void connection_notice(struct connection *connection, struct spool_notice *notic
 /* The snapshot has changed, or an hour has passed: decide again. listener: the index in the new
  * snapshot, -1 when it is gone. */
 void connection_decide_again(struct connection *connection, int listener);
+/* Takes over the reference: from now on this is the current snapshot. A decision may cost a millisecond,
+ * so none is made here: each connection is due for one, and gets it before anything else happens on it, or
+ * by connection_world_decide(), whichever is first. */
+void connection_world_apply(struct connection_world *world, struct snapshot *snapshot);
+/* Decides about so many of those that are due, the oldest first; true while there are more. */
+bool connection_world_decide(struct connection_world *world, unsigned most);
 /* Draining: close now when nothing is owed and no frame is open, else after the answer. */
 void connection_drain(struct connection *connection);
 void connection_close(struct connection *connection, enum reason reason);

@@ -250,7 +250,8 @@ void connection_answer(struct connection *connection, struct spool_put *put)
 {
     struct exchange_result result = connection->exchange.result;
 
-    if (connection->state != CONNECTION_EXCHANGE || put->exchange != connection->exchange_number) {
+    if (!connection_catch_up(connection) || connection->state != CONNECTION_EXCHANGE ||
+        put->exchange != connection->exchange_number) {
         return; /* closed, or given up at its deadline */
     }
     exchange_result_of_put(put, &result);

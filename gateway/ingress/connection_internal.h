@@ -1,4 +1,4 @@
-/* Shared by connection.c (life), connection_open.c (accept to OPEN), connection_read.c (bytes to
+/* Shared by connection.c (life), connection_decide.c (deciding again), connection_open.c (accept to OPEN), connection_read.c (bytes to
  * messages), connection_answer.c (messages to answers) and connection_write.c (answers to bytes);
  * nobody else includes it. */
 #ifndef MLLPGW_INGRESS_CONNECTION_INTERNAL_H
@@ -23,6 +23,11 @@ void connection_update_watch(struct connection *connection);
 struct exchange_policy connection_policy(const struct connection *connection);
 /* Frame limits of listener and peer; from the next frame on. */
 void connection_use_limits(struct connection *connection);
+/* Decides again where that is due and has not been done: in front of everything that asks what the
+ * snapshot says. False: it is closed. */
+bool connection_catch_up(struct connection *connection);
+/* At once where no answer is owed. */
+void connection_close_when_answered(struct connection *connection, enum reason reason);
 /* Plain or TLS as the snapshot wants it, and the certificate still good by it. */
 bool connection_transport_fits(const struct connection *connection, const struct snapshot *snapshot,
                                int listener);
@@ -51,6 +56,8 @@ void connection_count_answer(struct connection *connection, const struct exchang
 /* Sends what is in out; goes on to OPEN, WRITING, LINGER or CLOSED. */
 void connection_flush(struct connection *connection);
 void connection_send_notices(struct connection *connection);
+/* Counts all that wait as never sent. */
+void connection_drop_notices(struct connection *connection);
 void connection_linger(struct connection *connection);
 
 #endif

@@ -50,6 +50,7 @@ struct connection *connection_new_with_stream(struct connection_world *world, ui
     list_init(&connection->notices);
     list_init(&connection->in_frames);
     list_init(&connection->in_turn);
+    list_init(&connection->undecided);
     list_append(&world->connections, &connection->in_world);
     return connection;
 }
@@ -328,7 +329,7 @@ void connection_handshake(struct connection *connection)
 {
     int error;
 
-    if (connection->state != CONNECTION_HANDSHAKE) {
+    if (!connection_catch_up(connection) || connection->state != CONNECTION_HANDSHAKE) {
         return;
     }
     error = tls_session_handshake(connection->stream.tls);

@@ -4,7 +4,8 @@
 
 #include <errno.h>
 
-/* Bytes that a connection may read in one go before others get a turn. */
+/* Bytes that a connection may take off the wire in one go before others get a turn: what they cost,
+ * not what is in them (a TLS record of one byte has 22 around it). */
 #define READ_BUDGET ((size_t)512 << 10)
 #define PAUSE_MS 20
 
@@ -216,14 +217,17 @@ static bool must_pause(const struct connection *connection)
 static bool read_once(struct connection *connection, size_t *budget)
 {
     struct connection_world *world = connection->world;
+    uint64_t before = stream_received(&connection->stream);
     ssize_t got = stream_read(&connection->stream, world->scratch, world->scratch_size);
+    uint64_t cost = stream_received(&connection->stream) - before;
 
+    *budget -= cost < *budget ? (size_t)cost : *budget;
     if (got > 0) {
-        *budget -= (size_t)got < *budget ? (size_t)got : *budget;
         parse_read(connection, span_of(world->scratch, (size_t)got));
         /* A short read from a plain socket has emptied it: asking again would only be told so.
          * TLS keeps decrypted bytes inside, so there the question must be asked. */
-        return connection->stream.tls != NULL || (size_t)got == world->scratch_size;
+        return connection->stream.tls != NULL || stream_has_pending(&connection->stream) ||
+               (size_t)got == world->scratch_size;
     }
     if (got == 0) {
         stream_ended(connection);
@@ -231,13 +235,17 @@ static bool read_once(struct connection *connection, size_t *budget)
         connection_close(connection, REASON_CONNECTION_RESET);
     } else if (got != -EAGAIN) {
         connection_close(connection, REASON_TLS_ERROR);
+    } else if (stream_has_pending(&connection->stream)) {
+        world->run_again(world, connection); /* enough for one go, and the socket won't tell */
     }
     return false;
 }
 
+/* In a gap only. What was read and not parsed yet may begin a frame: first see. */
 static bool may_send_notices(const struct connection *connection)
 {
-    return !list_empty(&connection->notices) && !mllp_decoder_in_frame(&connection->decoder);
+    return !list_empty(&connection->notices) && !mllp_decoder_in_frame(&connection->decoder) &&
+           connection->pending.length == 0 && !stream_has_pending(&connection->stream);
 }
 
 /* One step; false when there is nothing more to do now. */
@@ -280,6 +288,9 @@ void connection_run(struct connection *connection)
 {
     size_t budget = READ_BUDGET;
 
+    if (!connection_catch_up(connection)) {
+        return;
+    }
     while (connection->state == CONNECTION_OPEN &&
            (step(connection, &budget) || may_send_notices(connection))) {
     }
@@ -292,10 +303,8 @@ void connection_run(struct connection *connection)
  * be in vain, and the loop tells when bytes are there. */
 void connection_run_answered(struct connection *connection)
 {
-    bool decrypted =
-        connection->stream.tls != NULL && tls_session_has_pending(connection->stream.tls);
-
-    if (connection->pending.length > 0 || decrypted || may_send_notices(connection)) {
+    if (connection->pending.length > 0 || stream_has_pending(&connection->stream) ||
+        may_send_notices(connection)) {
         connection_run(connection);
     } else {
         rest(connection);

@@ -5,8 +5,9 @@
 
 #define LINGER_MS 2000 /* how long the rest of a refused frame is read away */
 #define NOTICES_MAXIMUM 1000
-#define NOTICES_BYTES ((size_t)64 << 10) /* in one go; the rest when those are out */
-#define KEEP_BYTES 1024                  /* an idle connection keeps no larger output buffer */
+#define NOTICES_BYTES ((size_t)64 << 10)     /* in one go; the rest when those are out */
+#define NOTICES_BYTES_HELD ((size_t)4 << 20) /* by all that wait */
+#define KEEP_BYTES 1024                      /* an idle connection keeps no larger output buffer */
 
 /* ---- writing ---- */
 
@@ -111,13 +112,34 @@ static int append_notice(struct connection *connection, const struct spool_notic
     return error;
 }
 
+/* What it holds while it waits. */
+static size_t notice_bytes(const struct spool_notice *notice)
+{
+    const struct answer_bytes *answer = notice->verdict.answer;
+
+    return sizeof(*notice) + notice->message->body.length + (answer == NULL ? 0 : answer->length);
+}
+
+/* The oldest that waits, which is the caller's from now on; NULL: none. */
+static struct spool_notice *next_notice(struct connection *connection)
+{
+    struct list_node *node = list_pop_front(&connection->notices);
+    struct spool_notice *notice;
+
+    if (node == NULL) {
+        return NULL;
+    }
+    notice = LIST_ENTRY(node, struct spool_notice, node);
+    connection->notice_count--;
+    connection->notice_bytes -= notice_bytes(notice);
+    return notice;
+}
+
 void connection_send_notices(struct connection *connection)
 {
-    struct list_node *node;
+    struct spool_notice *notice;
 
-    while (connection->out.length < NOTICES_BYTES &&
-           (node = list_pop_front(&connection->notices)) != NULL) {
-        struct spool_notice *notice = LIST_ENTRY(node, struct spool_notice, node);
+    while (connection->out.length < NOTICES_BYTES && (notice = next_notice(connection)) != NULL) {
         int error = append_notice(connection, notice);
         spool_notice_free(&notice);
         if (error != 0) {
@@ -125,27 +147,51 @@ void connection_send_notices(struct connection *connection)
             return;
         }
     }
+    connection_account(connection);
     connection_flush(connection);
+}
+
+static void count_unsent(struct connection *connection, const struct spool_notice *notice)
+{
+    statistics_application_unsent(connection->world->statistics, notice->message->listener,
+                                  notice->message->peer);
+}
+
+void connection_drop_notices(struct connection *connection)
+{
+    struct spool_notice *notice;
+
+    while ((notice = next_notice(connection)) != NULL) {
+        count_unsent(connection, notice);
+        spool_notice_free(&notice);
+    }
+}
+
+/* A sender that holds a frame open, or reads nothing, lets them gather: at most so many, and so many
+ * bytes, which count as buffered. */
+static bool has_room(const struct connection *connection, const struct spool_notice *notice)
+{
+    return connection->notice_count < NOTICES_MAXIMUM &&
+           (connection->notice_count == 0 ||
+            connection->notice_bytes + notice_bytes(notice) <= NOTICES_BYTES_HELD);
 }
 
 void connection_notice(struct connection *connection, struct spool_notice *notice)
 {
-    size_t waiting = 0;
-
-    LIST_FOREACH_SAFE(node, next, &connection->notices) {
-        waiting++;
-    }
     if (!exchange_application_due(notice->message, &notice->verdict, connection->config)) {
         spool_notice_free(&notice);
         return;
     }
-    if (connection->state == CONNECTION_CLOSED || waiting >= NOTICES_MAXIMUM) {
-        statistics_application_unsent(connection->world->statistics, notice->message->listener,
-                                      notice->message->peer);
+    exchange_application_shorten(&notice->message, &notice->verdict, connection->config);
+    if (connection->state == CONNECTION_CLOSED || !has_room(connection, notice)) {
+        count_unsent(connection, notice);
         spool_notice_free(&notice);
         return;
     }
     list_append(&connection->notices, &notice->node);
+    connection->notice_count++;
+    connection->notice_bytes += notice_bytes(notice);
+    connection_account(connection);
     if (connection->state == CONNECTION_OPEN) {
         connection_run(connection);
     }

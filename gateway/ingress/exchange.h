@@ -96,6 +96,12 @@ exchange_answer(const struct exchange *exchange, const struct exchange_policy *p
 bool exchange_application_due(const struct message *message, const struct verdict *verdict,
                               const struct config_listener *listener);
 
+/* Gives up what that acknowledgment is not made from, since it may have to wait for long: puts a copy of
+ * the first header, and what stands before it, in the place of a large message, and lets go of an answer
+ * that is not passed on. Leaves the message as it is where memory is out. */
+void exchange_application_shorten(struct message **message, struct verdict *verdict,
+                                  const struct config_listener *listener);
+
 /* That acknowledgment, a frame of its own; appends nothing when none is due. */
 __attribute__((warn_unused_result)) int
 exchange_application_answer(const struct message *message, const struct verdict *verdict,

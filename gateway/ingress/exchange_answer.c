@@ -3,12 +3,15 @@
 #include "hl7/mllp.h"
 #include "ingress/exchange.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- answers ---- */
 
 #define STORE_ANSWER_MAXIMUM                                                                       \
     ((size_t)1 << 20) /* a larger one is not passed on: ours stands for it */
+
+#define SHORT_BYTES ((size_t)2 << 10) /* a message that is worth no copy of its beginning */
 
 struct answering {
     const struct msh *header;
@@ -20,6 +23,12 @@ struct answering {
     struct exchange_sent *sent;
 };
 
+static bool is_passed_on(const struct verdict *verdict)
+{
+    return verdict->answer != NULL && verdict->answer_is_hl7 &&
+           verdict->answer->length <= STORE_ANSWER_MAXIMUM;
+}
+
 /* The store's HL7 answer, of several the one that decides; or false: none, or too large to pass
  * anything on from. */
 static bool read_store_answer(const struct answering *answering, struct span *ret_answer,
@@ -27,8 +36,7 @@ static bool read_store_answer(const struct answering *answering, struct span *re
 {
     const struct verdict *verdict = answering->result->verdict;
 
-    return verdict != NULL && verdict->answer != NULL && verdict->answer_is_hl7 &&
-           verdict->answer->length <= STORE_ANSWER_MAXIMUM &&
+    return verdict != NULL && is_passed_on(verdict) &&
            ack_read_heaviest(span_of(verdict->answer->data, verdict->answer->length), ret_answer,
                              ret_reply) == 0;
 }
@@ -300,6 +308,58 @@ bool exchange_application_due(const struct message *message, const struct verdic
 
     result_of_verdict(verdict, &result);
     return plan_later(&answering, message->body, &header, &code);
+}
+
+static struct message *copy_beginning(const struct message *message, size_t length)
+{
+    char *body = malloc(length);
+    struct message *copy = NULL;
+
+    if (body != NULL) {
+        memcpy(body, message->body.data, length);
+        copy = message_new(message->peer, message->listener, body, length);
+    }
+    if (copy == NULL) {
+        free(body);
+    }
+    return copy;
+}
+
+static void shorten(struct message **message, const struct verdict *verdict,
+                    const struct config_listener *listener)
+{
+    struct span body = (*message)->body;
+    struct message *copy;
+    struct batch batch;
+    size_t length;
+
+    if (body.length <= SHORT_BYTES || batch_read(body, &batch, NULL) != MSH_OK ||
+        !batch.has_header) {
+        return;
+    }
+    length = (size_t)(batch.header.segment.data - body.data) + batch.header.segment.length + 1;
+    if (length >= body.length) {
+        return; /* one long header */
+    }
+    copy = copy_beginning(*message, length);
+    if (copy == NULL) {
+        return;
+    }
+    if (exchange_application_due(copy, verdict, listener)) {
+        message_release(message);
+        *message = copy;
+    } else { /* it takes more of it to be read as a batch */
+        message_release(&copy);
+    }
+}
+
+void exchange_application_shorten(struct message **message, struct verdict *verdict,
+                                  const struct config_listener *listener)
+{
+    if (!is_passed_on(verdict)) {
+        answer_bytes_release(&verdict->answer);
+    }
+    shorten(message, verdict, listener);
 }
 
 int exchange_application_answer(const struct message *message, const struct verdict *verdict,

@@ -3,7 +3,8 @@
  *
  * Every worker has a loop, a socket of each listener (SO_REUSEPORT) and its own connections; the
  * kernel spreads new connections over them. A snapshot (configuration, rules, certificates) is
- * swapped by ingress_apply(); each worker then decides its open connections again.
+ * swapped by ingress_apply(); each worker then decides its open connections again: some at a time, and
+ * each before its next message.
  * Threads: the composing thread makes, starts and frees; ingress_apply(), ingress_apply_and_wait(),
  * ingress_notice(), ingress_census() from any but, for the one that waits, the workers' own.
  */
@@ -36,12 +37,13 @@ void ingress_stop(struct ingress *ingress);
 /* After the spool has gone. */
 void ingress_free(struct ingress **ingress);
 
-/* Every worker takes over a reference of its own and decides its connections again. The same
+/* Every worker takes over a reference of its own, and goes on to decide its connections again. The same
  * snapshot may be applied again (hourly, after a certificate has run out). -ENOMEM. */
 __attribute__((warn_unused_result)) int ingress_apply(struct ingress *ingress,
                                                       struct snapshot *snapshot);
-/* The same, and waits until no worker uses the snapshot before any more: what a worker has put with
- * the old one is in the spool's mailbox by then. -ENOMEM: nothing was applied. -ETIMEDOUT: it was,
+/* The same, and waits until no worker puts or admits by the snapshot before any more: what a worker has
+ * put with the old one is in the spool's mailbox by then. Quiet connections may still be waiting for their
+ * decision. -ENOMEM: nothing was applied. -ETIMEDOUT: it was,
  * but a worker has not come to it in wait_ms. */
 __attribute__((warn_unused_result)) int
 ingress_apply_and_wait(struct ingress *ingress, struct snapshot *snapshot, int64_t wait_ms);

@@ -22,7 +22,12 @@ static ssize_t socket_result(ssize_t result)
 
 static ssize_t plain_read(struct stream *stream, void *data, size_t size)
 {
-    return socket_result(recv(stream->fd, data, size, 0));
+    ssize_t got = socket_result(recv(stream->fd, data, size, 0));
+
+    if (got > 0) {
+        stream->plain_received += (uint64_t)got;
+    }
+    return got;
 }
 
 static ssize_t plain_write(struct stream *stream, const void *data, size_t length)
@@ -44,11 +49,24 @@ static void any_close(struct stream *stream)
     stream->fd = -1;
 }
 
+static bool plain_has_pending(const struct stream *stream)
+{
+    (void)stream;
+    return false;
+}
+
+static uint64_t plain_received(const struct stream *stream)
+{
+    return stream->plain_received;
+}
+
 static const struct stream_operations plain_operations = {
     .read = plain_read,
     .write = plain_write,
     .shutdown = plain_shutdown,
     .close = any_close,
+    .has_pending = plain_has_pending,
+    .received = plain_received,
 };
 
 static ssize_t tls_read(struct stream *stream, void *data, size_t size)
@@ -67,11 +85,23 @@ static void tls_shutdown(struct stream *stream)
     (void)shutdown(stream->fd, SHUT_WR);
 }
 
+static bool tls_has_pending(const struct stream *stream)
+{
+    return stream->tls != NULL && tls_session_has_pending(stream->tls);
+}
+
+static uint64_t tls_received(const struct stream *stream)
+{
+    return stream->tls == NULL ? 0 : tls_session_received(stream->tls);
+}
+
 static const struct stream_operations tls_operations = {
     .read = tls_read,
     .write = tls_write,
     .shutdown = tls_shutdown,
     .close = any_close,
+    .has_pending = tls_has_pending,
+    .received = tls_received,
 };
 
 void stream_init_plain(struct stream *stream, int fd)

@@ -12,6 +12,7 @@
 #include "tls/tls.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct stream;
@@ -24,12 +25,17 @@ struct stream_operations {
     /* Ends our direction, as far as the socket takes it at once. */
     void (*shutdown)(struct stream *stream);
     void (*close)(struct stream *stream);
+    /* Bytes wait inside that the socket doesn't tell of. */
+    bool (*has_pending)(const struct stream *stream);
+    /* Bytes off the wire so far: what reading has cost. */
+    uint64_t (*received)(const struct stream *stream);
 };
 
 struct stream {
     const struct stream_operations *operations;
     int fd; /* -1: none */
     struct tls_session *tls;
+    uint64_t plain_received;
 };
 
 /* Takes over fd (non-blocking). */
@@ -51,6 +57,16 @@ static inline ssize_t stream_write(struct stream *stream, const void *data, size
 static inline void stream_shutdown(struct stream *stream)
 {
     stream->operations->shutdown(stream);
+}
+
+static inline bool stream_has_pending(const struct stream *stream)
+{
+    return stream->operations->has_pending(stream);
+}
+
+static inline uint64_t stream_received(const struct stream *stream)
+{
+    return stream->operations->received(stream);
 }
 
 static inline void stream_close(struct stream *stream)

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #define SCRATCH_BYTES ((size_t)64 << 10)
-#define HANDSHAKES_IN_A_GO 1 /* a full handshake costs milliseconds of this thread */
 #define ANSWER_SCRATCH_MAXIMUM ((size_t)8 << 20)
 
 static struct worker *worker_of(struct connection_world *world)
@@ -43,6 +42,7 @@ static void on_answer(struct spool_put *put)
     struct worker *worker = put->context;
     struct served *served = *worker_find(worker, put->connection);
 
+    worker->others = true;
     if (served != NULL) {
         connection_answer(served->connection, put);
     }
@@ -64,7 +64,12 @@ static void put_to_spool(struct connection_world *world, struct connection *conn
 static void on_ready(void *context, int events)
 {
     struct served *served = context;
-    connection_ready(served->connection, events);
+    struct connection *connection = served->connection;
+
+    if (connection->state > CONNECTION_HANDSHAKE) {
+        worker_of(connection->world)->others = true;
+    }
+    connection_ready(connection, events);
 }
 
 static void watch(struct connection_world *world, struct connection *connection, int events)
@@ -90,18 +95,6 @@ static void watch(struct connection_world *world, struct connection *connection,
     }
 }
 
-static void idle_tick(uv_idle_t *idle)
-{
-    (void)idle; /* only keeps the loop from sleeping while somebody waits for a turn */
-}
-
-static void wake_soon(struct worker *worker)
-{
-    if (!worker->idle_running) {
-        worker->idle_running = uv_idle_start(&worker->idle, idle_tick) == 0;
-    }
-}
-
 static void run_again(struct connection_world *world, struct connection *connection)
 {
     struct worker *worker = worker_of(world);
@@ -109,7 +102,7 @@ static void run_again(struct connection_world *world, struct connection *connect
     if (list_empty(&connection->in_turn)) {
         list_append(&worker->runnable, &connection->in_turn);
     }
-    wake_soon(worker);
+    worker_wake_soon(worker);
 }
 
 static void queue_handshake(struct connection_world *world, struct connection *connection)
@@ -119,7 +112,7 @@ static void queue_handshake(struct connection_world *world, struct connection *c
     if (list_empty(&connection->in_turn)) {
         list_append(&worker->handshakes, &connection->in_turn);
     }
-    wake_soon(worker);
+    worker_wake_soon(worker);
 }
 
 static void free_served(struct deferred *deferred)
@@ -154,39 +147,6 @@ static void release(struct connection_world *world, struct connection *connectio
     served->deferred.run = free_served;
     loop_defer(worker->loop, &served->deferred);
     tell_drained(worker);
-}
-
-/* ---- turns ---- */
-
-/* Those that queue up again during their turn wait for the next iteration: others come first. */
-static void take_turns(struct list_node *queue, unsigned most,
-                       void (*turn)(struct connection *connection))
-{
-    struct list_node *last = queue->prev, *node;
-    bool was_last = false;
-
-    for (unsigned i = 0; i < most && !was_last && (node = list_pop_front(queue)) != NULL; i++) {
-        was_last = node == last;
-        turn(LIST_ENTRY(node, struct connection, in_turn));
-    }
-}
-
-static void run_turn(struct connection *connection)
-{
-    connection_ready(connection, CONNECTION_READABLE);
-}
-
-/* After the established connections' input: those that had more to read, then a handshake step. */
-static void on_check(uv_check_t *check)
-{
-    struct worker *worker = check->data;
-
-    take_turns(&worker->runnable, 64, run_turn);
-    take_turns(&worker->handshakes, HANDSHAKES_IN_A_GO, connection_handshake);
-    if (worker->idle_running && list_empty(&worker->runnable) && list_empty(&worker->handshakes)) {
-        uv_idle_stop(&worker->idle);
-        worker->idle_running = false;
-    }
 }
 
 /* ---- life ---- */
@@ -228,6 +188,7 @@ static void init_world(struct worker *worker, struct snapshot *snapshot)
     world->release = release;
     list_init(&world->frames);
     list_init(&world->connections);
+    list_init(&world->undecided);
     buffer_init(&world->answer_scratch, ANSWER_SCRATCH_MAXIMUM);
 }
 
@@ -256,6 +217,7 @@ struct worker *worker_new(const struct worker_settings *settings, struct snapsho
     }
     init_world(worker, snapshot);
     worker->minute.fire = every_minute;
+    worker->handshake.fire = worker_handshake_turn;
     uv_check_init(loop_uv(worker->loop), &worker->check);
     uv_idle_init(loop_uv(worker->loop), &worker->idle);
     worker->check.data = worker;
@@ -315,7 +277,7 @@ static void on_start(void *context)
 {
     struct worker *worker = context;
 
-    worker->check_running = uv_check_start(&worker->check, on_check) == 0;
+    worker->check_running = uv_check_start(&worker->check, worker_take_turns) == 0;
     every_minute(&worker->minute);
     worker_start_accepting(worker);
 }
@@ -341,6 +303,7 @@ static void on_stop(struct mail *mail)
         connection_close(LIST_ENTRY(node, struct connection, in_world), REASON_SHUTDOWN);
     }
     timers_stop(loop_timers(worker->loop), &worker->minute);
+    timers_stop(loop_timers(worker->loop), &worker->handshake);
     uv_close((uv_handle_t *)&worker->check, NULL);
     uv_close((uv_handle_t *)&worker->idle, NULL);
     loop_stop(worker->loop);
@@ -369,18 +332,13 @@ struct mailbox *worker_mailbox(struct worker *worker)
 
 void worker_apply(struct worker *worker, struct snapshot *snapshot)
 {
-    struct snapshot *old = worker->world.snapshot;
-
-    worker->world.snapshot = snapshot;
+    connection_world_apply(&worker->world, snapshot);
     for (size_t i = 0; i < worker->listener_count; i++) {
         worker->listeners[i].index = snapshot_find_listener(snapshot, worker->listeners[i].name);
     }
-    LIST_FOREACH_SAFE(node, next, &worker->world.connections) {
-        struct connection *connection = LIST_ENTRY(node, struct connection, in_world);
-        connection_decide_again(connection,
-                                snapshot_find_listener(snapshot, connection->config->name));
+    if (!list_empty(&worker->world.undecided)) { /* after worker_stop() nobody is, nor a loop */
+        worker_wake_soon(worker);
     }
-    snapshot_release(&old);
 }
 
 void worker_drain(struct worker *worker, void (*done)(void *context), void *context)

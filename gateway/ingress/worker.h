@@ -29,7 +29,8 @@ void worker_stop(struct worker *worker);
 struct mailbox *worker_mailbox(struct worker *worker);
 
 /* ---- on the worker's thread ---- */
-/* Takes over the reference. */
+/* Takes over the reference. Behind it nothing is put by the snapshot before any more; connections that
+ * have nothing to do are decided again in the turns that follow. */
 void worker_apply(struct worker *worker, struct snapshot *snapshot);
 /* done runs when the last connection has gone. */
 void worker_drain(struct worker *worker, void (*done)(void *context), void *context);

@@ -1,8 +1,9 @@
-/* Shared by worker.c (life, turns, what connections ask) and worker_accept.c (accepting); nobody else
- * includes it. */
+/* Shared by worker.c (life, what connections ask), worker_turns.c (whose turn it is) and worker_accept.c
+ * (accepting); nobody else includes it. */
 #ifndef MLLPGW_INGRESS_WORKER_PRIVATE_H
 #define MLLPGW_INGRESS_WORKER_PRIVATE_H
 
+#include "ingress/share.h"
 #include "ingress/worker.h"
 
 #define WORKER_BUCKETS 4096 /* of the connection table; a power of two */
@@ -41,6 +42,9 @@ struct worker {
     uv_check_t check;
     uv_idle_t idle;
     bool idle_running, check_running;
+    struct share share;     /* the handshakes' */
+    bool others;            /* had something to do in this iteration */
+    struct timer handshake; /* a handshake's turn comes later */
     struct timer minute;
     void (*drained)(void *context);
     void *drained_context;
@@ -48,6 +52,12 @@ struct worker {
 
 /* Where the connection with this id is, or would be put. */
 struct served **worker_find(struct worker *worker, uint64_t id);
+
+/* ---- worker_turns.c ---- */
+/* Somebody waits for a turn: the next iteration must not sleep. */
+void worker_wake_soon(struct worker *worker);
+void worker_take_turns(uv_check_t *check);
+void worker_handshake_turn(struct timer *timer);
 
 /* ---- worker_accept.c ---- */
 void worker_start_accepting(struct worker *worker);

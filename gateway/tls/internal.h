@@ -29,6 +29,10 @@ enum tls_state {
     TLS_BROKEN     /* problem says why; nothing more may be called on mbedTLS */
 };
 
+/* All that a handshake may take off the wire. mbedTLS takes no handshake message over 16 KiB, and a peer
+ * has two or three to send, so this leaves room for one that sends them in very small records. */
+#define TLS_HANDSHAKE_BYTES_MAX ((uint64_t)128 << 10)
+
 /* Only while the handshake lasts. */
 struct tls_handshake {
     struct verify verify;
@@ -44,7 +48,11 @@ struct tls_session {
     int fd;
     int socket_error; /* errno of the last failed call, positive */
     enum tls_state state;
-    bool wants_write, blocked, plain, heard, closing;
+    bool wants_write, plain, heard, closing;
+    bool blocked; /* the socket is empty, or the call has read its share */
+    bool flooded; /* the handshake has read its share */
+    /* Bytes off the wire: all, those before this call, and how many this call may add. */
+    uint64_t received, received_before, allowance;
     struct tls_handshake *handshake;
     struct identity *identity;
     /* The peer's certificates as they came (DER, one behind the other), for verify_again. */

@@ -170,6 +170,9 @@ int tls_problem_handshake(struct tls_session *session, int error)
     bool server = session->server != NULL;
     if (session->plain)
         return explain_plain(session);
+    if (session->flooded)
+        return fail(session, -EPROTO, "%s sent %u KiB and the handshake is still not over",
+                    peer_of(session), (unsigned)(TLS_HANDSHAKE_BYTES_MAX >> 10));
     switch (error) {
     case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
         return explain_alert(session, tls_quirk_alert(&session->ssl));

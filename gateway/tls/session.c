@@ -23,6 +23,12 @@ static _Thread_local struct {
 /* Spurious WANT_READs of mbedTLS (records without data) in a row before the caller gets its turn. */
 enum { EMPTY_RECORDS_MAX = 32 };
 
+/* mbedTLS reads on by itself past records that bring nothing (TLS 1.3's ChangeCipherSpec, warnings)
+ * until the socket is empty, and whoever sends faster than that would keep the thread. So what one
+ * call takes off the wire is bounded; then the socket passes for empty, and the caller comes again
+ * when it is its turn. */
+enum { HANDSHAKE_BYTES_IN_A_CALL = 32 << 10, OPEN_BYTES_IN_A_CALL = 512 << 10 };
+
 /* --- the socket --------------------------------------------------------------------------- */
 
 /* TLS's first byte is 22 (handshake) or 21 (alert); plain MLLP begins with VT, HTTP with a letter. */
@@ -51,11 +57,20 @@ static int serve(unsigned char *data, size_t size, const unsigned char *from, si
 static int receive(struct tls_session *session, unsigned char *data, size_t size)
 {
     ssize_t got;
+    session->flooded =
+        session->state == TLS_HANDSHAKE && session->received >= TLS_HANDSHAKE_BYTES_MAX;
+    if (session->flooded)
+        return MBEDTLS_ERR_SSL_INVALID_RECORD;
+    session->blocked = session->received >= session->received_before + session->allowance;
+    if (session->blocked)
+        return MBEDTLS_ERR_SSL_WANT_READ;
     do
         got = recv(session->fd, data, size, 0);
     while (got < 0 && errno == EINTR);
-    if (got >= 0)
+    if (got >= 0) {
+        session->received += (uint64_t)got;
         return (int)got; /* 0: mbedTLS makes CONN_EOF of it */
+    }
     session->blocked = errno == EAGAIN;
     if (session->blocked)
         return MBEDTLS_ERR_SSL_WANT_READ;
@@ -107,6 +122,13 @@ static int bio_send(void *context, const unsigned char *data, size_t length)
     return MBEDTLS_ERR_NET_CONN_RESET;
 }
 
+/* Every call into mbedTLS that may read begins here. */
+static void begin_call(struct tls_session *session, uint64_t allowance)
+{
+    session->received_before = session->received;
+    session->allowance = allowance;
+}
+
 static int keep_ahead(struct tls_session *session, const unsigned char *data, size_t length)
 {
     session->ahead = malloc(length);
@@ -118,7 +140,7 @@ static int keep_ahead(struct tls_session *session, const unsigned char *data, si
     return 0;
 }
 
-/* Every call into mbedTLS that may read ends here: the scratch is the thread's, not the session's. */
+/* And it ends here: the scratch is the thread's, not the session's. */
 static void keep_scratch(struct tls_session *session)
 {
     size_t left = scratch.length - scratch.at;
@@ -267,6 +289,7 @@ int tls_session_handshake(struct tls_session *session)
     if (session->state != TLS_HANDSHAKE)
         return session->state == TLS_OPEN ? 0 : -EPROTO;
     int result = 0;
+    begin_call(session, HANDSHAKE_BYTES_IN_A_CALL);
     while (!mbedtls_ssl_is_handshake_over(&session->ssl)) {
         session->blocked = false;
         result = mbedtls_ssl_handshake_step(&session->ssl);
@@ -300,6 +323,7 @@ ssize_t tls_session_read(struct tls_session *session, void *data, size_t size)
     if (session->state != TLS_OPEN)
         return -EPROTO;
     int result, empty = 0;
+    begin_call(session, OPEN_BYTES_IN_A_CALL);
     do {
         session->blocked = false;
         result = mbedtls_ssl_read(&session->ssl, data, size);
@@ -359,6 +383,11 @@ bool tls_session_has_pending(const struct tls_session *session)
 {
     return session->state != TLS_BROKEN &&
            (session->ahead != NULL || mbedtls_ssl_check_pending(&session->ssl) != 0);
+}
+
+uint64_t tls_session_received(const struct tls_session *session)
+{
+    return session->received;
 }
 
 const struct identity *tls_session_identity(const struct tls_session *session)

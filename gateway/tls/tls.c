@@ -86,6 +86,41 @@ int tls_global_init(void)
     return psa_crypto_init() == PSA_SUCCESS ? 0 : -EIO;
 }
 
+/* --- a client's chain --------------------------------------------------------------------- */
+
+/* Between reading a Certificate message and checking what is in it mbedTLS asks nobody, and its own
+ * callback comes when all signatures have been computed. So the linker leads its call here
+ * (gateway/CMakeLists.txt). Only a server's session has a callback. */
+typedef int verify_function(void *, mbedtls_x509_crt *, int, uint32_t *);
+int __real_mbedtls_x509_crt_verify_restartable(mbedtls_x509_crt *, mbedtls_x509_crt *,
+                                               mbedtls_x509_crl *, const mbedtls_x509_crt_profile *,
+                                               const char *, uint32_t *, verify_function *, void *,
+                                               mbedtls_x509_crt_restart_ctx *);
+int __wrap_mbedtls_x509_crt_verify_restartable(mbedtls_x509_crt *chain, mbedtls_x509_crt *roots,
+                                               mbedtls_x509_crl *crls,
+                                               const mbedtls_x509_crt_profile *profile,
+                                               const char *name, uint32_t *flags,
+                                               verify_function *verify, void *context,
+                                               mbedtls_x509_crt_restart_ctx *restart);
+
+int __wrap_mbedtls_x509_crt_verify_restartable(mbedtls_x509_crt *chain, mbedtls_x509_crt *roots,
+                                               mbedtls_x509_crl *crls,
+                                               const mbedtls_x509_crt_profile *profile,
+                                               const char *name, uint32_t *flags,
+                                               verify_function *verify, void *context,
+                                               mbedtls_x509_crt_restart_ctx *restart)
+{
+    struct tls_session *session = context;
+    if (verify != NULL && verify_bounds(&session->handshake->verify, chain) < 0) {
+        identity_free(&session->identity);
+        session->identity = identity_new(chain, NULL); /* whose it is, for the log */
+        *flags = MBEDTLS_X509_BADCERT_OTHER;
+        return MBEDTLS_ERR_X509_FATAL_ERROR;
+    }
+    return __real_mbedtls_x509_crt_verify_restartable(chain, roots, crls, profile, name, flags,
+                                                      verify, context, restart);
+}
+
 /* --- the server's snapshot ---------------------------------------------------------------- */
 
 static int auth_mode(enum tls_client client)

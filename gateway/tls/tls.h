@@ -18,6 +18,7 @@
 #include "certs/identity.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 enum tls_client { TLS_CLIENT_REQUIRED, TLS_CLIENT_OPTIONAL, TLS_CLIENT_OFF };
@@ -40,12 +41,14 @@ const struct bundle *tls_server_bundle(const struct tls_server *server);
 struct tls_session *tls_session_new(struct tls_server *server, int fd, struct span already);
 void tls_session_free(struct tls_session **session);
 
-/* 0: done. -EAGAIN: see wants. -EACCES: the client's certificate was refused. -EPROTO: anything
+/* 0: done. -EAGAIN: see wants; or enough for one call, though the socket has more. A peer that has sent
+ * 128 KiB and isn't done by then is refused (-EPROTO). -EACCES: the client's certificate was refused. -EPROTO: anything
  * else in the handshake. -ECONNRESET: the peer went away. After an error tls_session_problem()
  * says why in words and the alert, where one is due, has been given to the socket. */
 __attribute__((warn_unused_result)) int tls_session_handshake(struct tls_session *session);
 
-/* Bytes (> 0), 0: the peer ended the stream (close_notify or TCP FIN), -EAGAIN, -EPROTO, -ECONNRESET. */
+/* Bytes (> 0), 0: the peer ended the stream (close_notify or TCP FIN), -EAGAIN, -EPROTO, -ECONNRESET.
+ * -EAGAIN may also mean enough for one call: 512 KiB of records without data, and the socket has more. */
 ssize_t tls_session_read(struct tls_session *session, void *data, size_t size);
 /* Bytes taken (may be fewer than length), -EAGAIN, -EPROTO, -ECONNRESET, -EPIPE. After -EAGAIN or
  * a short count come again with the same bytes, at the first one not taken; more may follow them. */
@@ -56,6 +59,8 @@ void tls_session_shutdown(struct tls_session *session);
 bool tls_session_wants_write(const struct tls_session *session);
 /* Decrypted or buffered bytes wait inside. */
 bool tls_session_has_pending(const struct tls_session *session);
+/* Bytes read from the socket so far: what the peer's records cost, however little is in them. */
+uint64_t tls_session_received(const struct tls_session *session);
 
 /* The client's identity after the handshake; NULL when no certificate came. The session's own. */
 const struct identity *tls_session_identity(const struct tls_session *session);

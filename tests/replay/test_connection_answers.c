@@ -606,6 +606,49 @@ static void later_answers_wait_for_a_gap(void **state)
     replay_free(&replay);
 }
 
+/* What came in one read with the message before has been received as well; so has what TLS holds. */
+static void later_answers_wait_for_what_was_read(void **state)
+{
+    static const char *const begun[] = {
+        "\v" REPLAY_MSH("M3") "|||AL|AL\r",
+        "\v",
+        REPLAY_ASKING("M3", "AL", "AL") "\v",
+    };
+
+    (void)state;
+    for (size_t each = 0; each < 6; each++) {
+        struct replay *replay = replay_new(STORE_CONFIG);
+        unsigned lab = replay_connect(replay, "10.0.0.1");
+        const char *more = begun[each / 2];
+        bool held = each % 2 == 1;
+        replay_text(replay, lab, REPLAY_ASKING("M1", "AL", "AL"));
+        replay_answer(replay, SPOOL_SAFE, REASON_NONE);
+        replay_expect_ack(replay, lab, "CA", "M1");
+        replay->clients[lab].holds = held;
+        replay->clients[lab].chunk = held ? strlen(REPLAY_ASKING("M2", "AL", "AL")) : 0;
+        assert_int_equal(
+            buffer_append_string(&replay->clients[lab].in, REPLAY_ASKING("M2", "AL", "AL")), 0);
+        replay_text(replay, lab, more);
+        notify(replay, 0, VERDICT_ACCEPTED);
+        replay_answer(replay, SPOOL_SAFE, REASON_NONE);
+        replay_expect_ack(replay, lab, "CA", "M2");
+        replay_expect_nothing(replay, lab);
+        if (each >= 4) {
+            replay_answer(replay, SPOOL_SAFE, REASON_NONE);
+            replay_expect_ack(replay, lab, "CA", "M3");
+            replay_expect_nothing(replay, lab);
+        }
+        replay_text(replay, lab, each < 2 ? "PID|\r\x1c\r" : "\x1c\r"); /* or an empty frame */
+        if (each < 2) {
+            replay_answer(replay, SPOOL_SAFE, REASON_NONE);
+            replay_expect_ack(replay, lab, "CA", "M3");
+        }
+        replay_expect_ack(replay, lab, "AA", "M1");
+        replay_expect_nothing(replay, lab);
+        replay_free(&replay);
+    }
+}
+
 static void later_answers_only_where_due(void **state)
 {
     struct replay *replay = replay_new(STORE_CONFIG);
@@ -686,6 +729,87 @@ static void many_later_answers(void **state)
     replay_free(&replay);
 }
 
+/* A sender that holds a frame open keeps its later acknowledgments waiting, but not the messages that
+ * they are about; and what they hold counts as buffered. */
+static void waiting_answers_hold_no_messages(void **state)
+{
+    struct replay *replay = replay_new(STORE_CONFIG);
+    unsigned lab = replay_connect(replay, "10.0.0.1");
+    int64_t held;
+
+    (void)state;
+    send_large(replay, lab, "\v" REPLAY_MSH("M1") "|||AL|AL\rOBX|", 1000000);
+    replay_text(replay, lab, "\r\x1c\r");
+    replay_answer(replay, SPOOL_SAFE, REASON_NONE);
+    replay_expect_ack(replay, lab, "CA", "M1");
+    replay_text(replay, lab, "\v");
+    held = limits_buffered_bytes(replay->world.limits);
+    for (int i = 0; i < 100; i++) {
+        notify(replay, 0, VERDICT_ACCEPTED);
+    }
+    assert_int_equal(atomic_load(&replay->puts[0]->message->references), 1); /* the put's own */
+    held = limits_buffered_bytes(replay->world.limits) - held;
+    assert_in_range(held, 100 * strlen(REPLAY_MSH("M1")), 100000);
+    replay_text(replay, lab, "\x1c\r");
+    for (int i = 0; i < 100; i++) {
+        replay_expect_ack(replay, lab, "AA", "M1");
+    }
+    assert_int_equal(limits_buffered_bytes(replay->world.limits), 0);
+    assert_int_equal(unsent(replay), 0);
+    replay_free(&replay);
+}
+
+static void notify_with_answer(struct replay *replay, const char *head, size_t length, bool hl7)
+{
+    struct spool_notice *notice = calloc(1, sizeof(*notice));
+    char *text = malloc(length);
+
+    assert_non_null(notice);
+    assert_non_null(text);
+    memset(text, 'x', length);
+    memcpy(text, head, strlen(head));
+    notice->message = message_reference(replay->puts[0]->message);
+    notice->verdict.kind = VERDICT_ACCEPTED;
+    notice->verdict.answer = answer_bytes_new(span_of(text, length));
+    notice->verdict.answer_is_hl7 = hl7;
+    free(text);
+    list_init(&notice->node);
+    connection_notice(replay->clients[0].connection, notice);
+}
+
+/* Stores' answers are passed on, and so are kept: a few megabytes of them. A body that is not passed
+ * on is not kept. */
+static void waiting_answers_are_few_bytes(void **state)
+{
+    struct replay *replay = replay_new(STORE_CONFIG);
+    unsigned lab = replay_connect(replay, "10.0.0.1");
+    int64_t held;
+
+    (void)state;
+    replay->automatic = true;
+    replay_text(replay, lab, REPLAY_ASKING("M1", "AL", "AL"));
+    replay_expect_ack(replay, lab, "CA", "M1");
+    replay_text(replay, lab, "\v");
+    for (int i = 0; i < 10; i++) {
+        notify_with_answer(replay, "MSH|^~\\&|S|S|||||ACK|A1|P|2.5\rMSA|AA|M1|", 1000000, true);
+    }
+    held = limits_buffered_bytes(replay->world.limits);
+    assert_in_range(held, 4000000, 4u << 20);
+    assert_int_equal(unsent(replay), 6);
+    for (int i = 0; i < 10; i++) {
+        notify_with_answer(replay, "<html>", 1000000, false);
+    }
+    assert_in_range(limits_buffered_bytes(replay->world.limits), held, held + 10000);
+    replay_text(replay, lab, "\x1c\r");
+    for (int i = 0; i < 14; i++) {
+        replay_expect_ack(replay, lab, "AA", "M1");
+    }
+    replay_expect_nothing(replay, lab);
+    assert_int_equal(limits_buffered_bytes(replay->world.limits), 0);
+    assert_int_equal(unsent(replay), 6);
+    replay_free(&replay);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -714,9 +838,12 @@ int main(void)
         cmocka_unit_test(write_timeout),
         cmocka_unit_test(write_errors),
         cmocka_unit_test(later_answers_wait_for_a_gap),
+        cmocka_unit_test(later_answers_wait_for_what_was_read),
         cmocka_unit_test(later_answers_only_where_due),
         cmocka_unit_test(later_answers_of_a_connection_that_ends),
         cmocka_unit_test(many_later_answers),
+        cmocka_unit_test(waiting_answers_hold_no_messages),
+        cmocka_unit_test(waiting_answers_are_few_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -76,6 +76,7 @@ static unsigned bring_into(struct replay *replay, enum situation situation)
     return lab;
 }
 
+#define PROXIED REPLAY_CONFIG("", "proxy_from = [ \"10.1.1.1\" ]; handshake_timeout_ms = 5000;")
 #define TIGHT "maximum_frame_bytes = 400;"
 #define ONE_A_SECOND "messages_per_second = 1;"
 
@@ -154,6 +155,112 @@ static void no_longer_allowed(void **state)
             replay_free(&replay);
         }
     }
+}
+
+/* ---- decided some at a time ---- */
+
+static size_t open_of(const struct replay *replay)
+{
+    size_t count = 0;
+
+    for (unsigned i = 0; i < replay->client_count; i++) {
+        count += replay->clients[i].connection != NULL;
+    }
+    return count;
+}
+
+/* A turn takes some of many, the oldest first; a second snapshot on the way is what the rest is decided
+ * by. */
+static void a_few_a_turn(void **state)
+{
+    struct replay *replay = replay_new(REPLAY_CONFIG("", ""));
+    struct snapshot *strangers;
+
+    (void)state;
+    for (unsigned i = 0; i < 10; i++) {
+        replay_connect(replay, "10.0.0.1");
+    }
+    replay_swap(replay, STRANGERS);
+    strangers = replay->snapshot;
+    assert_int_equal(open_of(replay), 10);
+    assert_true(connection_world_decide(&replay->world, 4));
+    replay_settle(replay);
+    assert_int_equal(open_of(replay), 6);
+    replay_expect_closed(replay, 3, REASON_NO_LONGER_ALLOWED);
+    replay_expect_open(replay, 4);
+    connection_world_apply(&replay->world, snapshot_reference(strangers)); /* the same once more */
+    assert_true(connection_world_decide(&replay->world, 4));
+    replay_settle(replay);
+    assert_int_equal(open_of(replay), 2);
+    replay_swap(replay, ALLOWED);
+    replay_connect(replay, "10.0.0.1"); /* by the new rules from the beginning */
+    assert_false(connection_world_decide(&replay->world, 2));
+    assert_int_equal(open_of(replay), 3);
+    assert_false(connection_world_decide(&replay->world, 4));
+    replay_free(&replay);
+}
+
+/* Whatever comes first on a connection that is due, the decision comes before it: nothing is taken,
+ * and no answer that is owed is lost. */
+static void decided_before_anything_else(void **state)
+{
+    (void)state;
+    for (enum situation each = IDLE; each < SITUATIONS; each++) {
+        struct replay *replay = replay_new(REPLAY_CONFIG(ONE_A_SECOND, TIGHT));
+        unsigned lab = bring_into(replay, each);
+        replay_swap(replay, REROUTED);
+        replay_settle(replay);
+        if (each == IDLE || each == IN_FRAME) {
+            size_t before = replay->put_count;
+            replay_expect_open(replay, lab);
+            replay_text(replay, lab, each == IDLE ? REPLAY_MESSAGE("M1") : "|1\r\x1c\r");
+            assert_int_equal(replay->put_count, before);
+        }
+        expect_refused(replay, lab, each);
+        if (each == THROTTLED || each == WAITING) {
+            const struct spool_put *put = replay->puts[replay->put_count - 1];
+            assert_string_equal(put->targets[0].route, "other");
+        }
+        replay_free(&replay);
+    }
+}
+
+/* The new settings hold for the next message of those who stay, decided or not. */
+static void new_settings_before_anything_else(void **state)
+{
+    struct replay *replay = replay_new(REPLAY_CONFIG("", ""));
+    unsigned lab = replay_connect(replay, "10.0.0.1");
+    unsigned quiet = replay_connect(replay, "10.0.0.1");
+
+    (void)state;
+    replay_swap(replay, ALLOWED);
+    replay_text(replay, lab, "\vMSH|^~\\&|APP|ELSE|||||ADT^A01|M2|P|2.5\r\x1c\r");
+    replay_expect_closed(replay, lab, REASON_FACILITY_NOT_LISTED);
+    replay_expect_open(replay, quiet);
+    assert_false(connection_world_decide(&replay->world, 1));
+    replay_drain(replay);
+    replay_free(&replay);
+}
+
+/* Who goes in between leaves nothing behind. */
+static void gone_before_the_decision(void **state)
+{
+    struct replay *replay = replay_new(PROXIED);
+    unsigned first = replay_connect(replay, "10.1.1.1");
+    unsigned second = replay_connect(replay, "10.1.1.1");
+
+    (void)state;
+    replay_swap(replay, REPLAY_CONFIG("", ""));
+    connection_close(replay->clients[first].connection, REASON_SHUTDOWN);
+    assert_false(connection_world_decide(&replay->world, 4));
+    replay_settle(replay);
+    replay_expect_closed(replay, second, REASON_NO_LONGER_ALLOWED);
+    first = replay_connect_to(replay, "10.0.0.1");
+    replay_swap(replay, REPLAY_CONFIG("", "handshake_timeout_ms = 1000;"));
+    replay_drain(replay);
+    replay_expect_closed(replay, first, REASON_DRAIN);
+    assert_false(connection_world_decide(&replay->world, 4));
+    replay_free(&replay);
 }
 
 /* Nothing goes to a route any more that has been removed, not even the last message of a connection
@@ -278,7 +385,6 @@ static void drained_with_more_to_come(void **state)
 
 /* ---- PROXY headers ---- */
 
-#define PROXIED REPLAY_CONFIG("", "proxy_from = [ \"10.1.1.1\" ]; handshake_timeout_ms = 5000;")
 #define HEADER "PROXY TCP4 10.0.0.7 10.1.1.1 4000 2575\r\n"
 
 static void behind_a_proxy(void **state)
@@ -510,11 +616,59 @@ static void gives_others_a_turn(void **state)
     replay_free(&replay);
 }
 
+/* What is counted is what a sender puts on the wire: tiny TLS records are mostly something else. */
+static void tiny_records_cost_what_is_around_them(void **state)
+{
+    struct replay *replay = replay_new(REPLAY_CONFIG("", ""));
+    unsigned lab = replay_connect(replay, "10.0.0.1");
+    struct replay_client *client = &replay->clients[lab];
+    size_t messages = 0;
+
+    (void)state;
+    client->chunk = 1;
+    client->around = 22;
+    client->holds = true;
+    while (messages++ < 5000) {
+        assert_int_equal(buffer_append_string(&client->in, "0123456789"), 0);
+    }
+    connection_ready(client->connection, CONNECTION_READABLE);
+    assert_true(client->again);
+    assert_in_range(client->received, 1, (512 << 10) + 23);
+    assert_int_equal(client->in.length, 50000 - client->received / 23);
+    replay_settle(replay);
+    assert_int_equal(client->in.length, 0);
+    replay_free(&replay);
+}
+
+/* Records without data may use up a go; what was read ahead of the next ones is not in the socket. */
+static void what_is_held_inside_is_come_back_for(void **state)
+{
+    struct replay *replay = replay_new(REPLAY_CONFIG("", ""));
+    unsigned lab = replay_connect(replay, "10.0.0.1");
+    struct replay_client *client = &replay->clients[lab];
+
+    (void)state;
+    replay->automatic = true;
+    client->holds = true;
+    client->empty_reads = 1;
+    assert_int_equal(buffer_append_string(&client->in, REPLAY_MESSAGE("M1")), 0);
+    connection_ready(client->connection, CONNECTION_READABLE);
+    assert_true(client->again);
+    client->watched = 0; /* the socket stays quiet */
+    replay_settle(replay);
+    replay_expect_ack(replay, lab, "AA", "M1");
+    replay_free(&replay);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(still_allowed),
         cmocka_unit_test(no_longer_allowed),
+        cmocka_unit_test(a_few_a_turn),
+        cmocka_unit_test(decided_before_anything_else),
+        cmocka_unit_test(new_settings_before_anything_else),
+        cmocka_unit_test(gone_before_the_decision),
         cmocka_unit_test(removed_routes_get_nothing),
         cmocka_unit_test(shorter_deadline),
         cmocka_unit_test(drained),
@@ -532,6 +686,8 @@ int main(void)
         cmocka_unit_test(paused_frames_time_out),
         cmocka_unit_test(lingering_holds_nothing_back),
         cmocka_unit_test(gives_others_a_turn),
+        cmocka_unit_test(tiny_records_cost_what_is_around_them),
+        cmocka_unit_test(what_is_held_inside_is_come_back_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

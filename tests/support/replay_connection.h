@@ -54,6 +54,10 @@ struct replay_client {
     struct connection *connection; /* NULL: released */
     struct buffer in;              /* what the sender has sent and nobody has read */
     size_t chunk;                  /* most bytes of one read; 0: as many as fit */
+    size_t around;                 /* bytes on the wire besides for each read that brings some */
+    uint64_t received;             /* off the wire */
+    bool holds;                    /* what is in counts as decrypted already */
+    unsigned empty_reads;          /* reads that bring nothing all the same */
     bool eof, reset;
     struct buffer out;  /* what has been written to it */
     size_t out_read;    /* of those, looked at by the test */
@@ -129,11 +133,16 @@ static inline ssize_t replay_stream_read(struct stream *stream, void *data, size
     if (client->chunk > 0 && length > client->chunk) {
         length = client->chunk;
     }
+    if (length > 0 && client->empty_reads > 0) {
+        client->empty_reads--;
+        return -EAGAIN;
+    }
     if (length == 0) {
         return client->reset ? -ECONNRESET : client->eof ? 0 : -EAGAIN;
     }
     memcpy(data, client->in.data, length);
     buffer_consume(&client->in, length);
+    client->received += length + client->around;
     return (ssize_t)length;
 }
 
@@ -173,11 +182,23 @@ static inline void replay_stream_close(struct stream *stream)
     replay_of(stream)->closed_stream = true;
 }
 
+static inline bool replay_stream_has_pending(const struct stream *stream)
+{
+    return replay_of(stream)->holds && replay_of(stream)->in.length > 0;
+}
+
+static inline uint64_t replay_stream_received(const struct stream *stream)
+{
+    return replay_of(stream)->received;
+}
+
 static const struct stream_operations replay_operations = {
     .read = replay_stream_read,
     .write = replay_stream_write,
     .shutdown = replay_stream_shutdown,
     .close = replay_stream_close,
+    .has_pending = replay_stream_has_pending,
+    .received = replay_stream_received,
 };
 
 /* ---- the world ---- */
@@ -256,6 +277,7 @@ static inline struct replay *replay_new(const char *config)
     };
     list_init(&world->frames);
     list_init(&world->connections);
+    list_init(&world->undecided);
     buffer_init(&world->answer_scratch, 8u << 20);
     replay_current = replay;
     return replay;
@@ -443,17 +465,17 @@ static inline void replay_window(struct replay *replay, unsigned client, size_t 
 
 /* ---- reload and drain ---- */
 
+/* Nobody has been decided about yet. */
+static inline void replay_swap(struct replay *replay, const char *config)
+{
+    replay->snapshot = replay_snapshot(config);
+    connection_world_apply(&replay->world, replay->snapshot);
+}
+
 static inline void replay_apply(struct replay *replay, const char *config)
 {
-    struct snapshot *old = replay->snapshot;
-
-    replay->snapshot = replay->world.snapshot = replay_snapshot(config);
-    LIST_FOREACH_SAFE(node, next, &replay->world.connections) {
-        struct connection *connection = LIST_ENTRY(node, struct connection, in_world);
-        connection_decide_again(connection,
-                                snapshot_find_listener(replay->snapshot, connection->config->name));
-    }
-    snapshot_release(&old);
+    replay_swap(replay, config);
+    assert_false(connection_world_decide(&replay->world, REPLAY_CLIENTS));
     replay_settle(replay);
 }
 

@@ -1,10 +1,12 @@
 /* links: ingress spool tls admission hl7 loop base config certs */
+/* wrap: share_wait_ns share_charge */
 /* Listeners and workers with real threads, sockets and TLS, over the memory spool. */
 #include "ingress/ingress.h"
 
 #include "base/log.h"
 #include "hl7/ack.h"
 #include "hl7/mllp.h"
+#include "ingress/share.h"
 #include "support/free_port.h"
 #include "support/pki.h"
 
@@ -16,6 +18,7 @@
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -377,6 +380,64 @@ static void mutual_tls(void **state)
     site_close(&site);
 }
 
+/* waits: how often the handshakes' turn has not come yet; early: they had it all the same */
+static atomic_int waits, looks, charges, early;
+
+int64_t __real_share_wait_ns(const struct share *share, int64_t now_ns, bool others);
+int64_t __wrap_share_wait_ns(const struct share *share, int64_t now_ns, bool others);
+void __real_share_charge(struct share *share, int64_t began_ns, int64_t ended_ns);
+void __wrap_share_charge(struct share *share, int64_t began_ns, int64_t ended_ns);
+
+int64_t __wrap_share_wait_ns(const struct share *share, int64_t now_ns, bool others)
+{
+    atomic_fetch_add(&looks, 1);
+    if (atomic_load(&waits) > 0) {
+        atomic_fetch_sub(&waits, 1);
+        return 1000000;
+    }
+    return __real_share_wait_ns(share, now_ns, others);
+}
+
+void __wrap_share_charge(struct share *share, int64_t began_ns, int64_t ended_ns)
+{
+    atomic_fetch_add(&charges, 1);
+    atomic_fetch_add(&early, atomic_load(&waits) > 0 || ended_ns < began_ns);
+    __real_share_charge(share, began_ns, ended_ns);
+}
+
+/* A handshake waits while others are owed time, is come back for though its socket stays quiet, and is
+ * charged for what it took; messages don't wait meanwhile. */
+static void handshakes_have_their_share(void **state)
+{
+    struct client plain, client;
+    struct site site;
+
+    (void)state;
+    site_open(&site, "");
+    plain = connect_to(site.plain_port);
+    atomic_store(&looks, 0);
+    atomic_store(&charges, 0);
+    atomic_store(&waits, 1000000);
+    client = connect_to(site.tls_port);
+    assert_int_equal(send(client.fd, "\x16\x03\x01", 3, MSG_NOSIGNAL), 3);
+    for (int i = 0; i < 5000 && atomic_load(&looks) < 20; i++) {
+        send_text(&plain, MESSAGE("M1"));
+        expect_ack(&plain, "AA", "M1");
+    }
+    assert_true(atomic_load(&looks) >= 20); /* it has come, and does not get in */
+    assert_int_equal(atomic_load(&charges), 0);
+    disconnect(&client);
+    atomic_store(&waits, 20);
+    client = connect_to(site.tls_port);
+    assert_int_equal(begin_tls(&client, "client1"), 0);
+    assert_int_equal(atomic_load(&waits), 0);
+    assert_true(atomic_load(&charges) > 0);
+    assert_int_equal(atomic_load(&early), 0);
+    disconnect(&client);
+    disconnect(&plain);
+    site_close(&site);
+}
+
 /* A load balancer's probe, refused clients apart: nothing in the log. */
 static void probes_make_no_noise(void **state)
 {
@@ -451,6 +512,37 @@ static void applied_and_waited_for(void **state)
     disconnect(&client);
     ingress_stop(site.ingress);
     assert_int_equal(ingress_apply_and_wait(site.ingress, site.snapshot, 0), -ETIMEDOUT);
+    snapshot_release(&snapshot);
+    site_close(&site);
+}
+
+/* Many are decided in many turns. Who speaks before his turn has come is refused all the same; who is
+ * quiet hears of it by and by. */
+static void applied_to_many(void **state)
+{
+    struct client clients[60];
+    struct snapshot *snapshot;
+    struct site site;
+    char data[64];
+
+    (void)state;
+    site_open(&site, "");
+    for (size_t i = 0; i < 60; i++) {
+        clients[i] = connect_to(site.plain_port);
+        send_text(&clients[i], MESSAGE("M1"));
+        expect_ack(&clients[i], "AA", "M1");
+    }
+    snapshot = make_snapshot(&site, "", "proxy_from = [ \"127.9.9.9\" ];");
+    assert_int_equal(ingress_apply_and_wait(site.ingress, snapshot, PATIENCE_MS), 0);
+    for (size_t i = 0; i < 60; i += 2) {
+        (void)!send(clients[i].fd, MESSAGE("M2"), strlen(MESSAGE("M2")), MSG_NOSIGNAL);
+    }
+    for (size_t i = 0; i < 60; i++) {
+        ssize_t got = receive(&clients[i], data, sizeof(data));
+        assert_true(got == 0 || got == -ECONNRESET); /* never an answer */
+        disconnect(&clients[i]);
+    }
+    assert_int_equal(census_of(&site), 0);
     snapshot_release(&snapshot);
     site_close(&site);
 }
@@ -544,8 +636,10 @@ int main(void)
         cmocka_unit_test(many_plain_connections),
         cmocka_unit_test(limits_over_workers),
         cmocka_unit_test(mutual_tls),
+        cmocka_unit_test(handshakes_have_their_share),
         cmocka_unit_test(revoked_by_a_reload),
         cmocka_unit_test(applied_and_waited_for),
+        cmocka_unit_test(applied_to_many),
         cmocka_unit_test(drain),
         cmocka_unit_test(a_port_that_is_taken),
     };

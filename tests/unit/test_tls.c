@@ -1,4 +1,5 @@
 /* links: tls */
+/* wrap: recv */
 #include "tls/tls.h"
 
 #include "support/pki.h"
@@ -196,6 +197,53 @@ static void check_traffic(struct ends *ends)
 static void only_12(struct tls_client_context *context)
 {
     mbedtls_ssl_conf_max_tls_version(&context->config, MBEDTLS_SSL_VERSION_TLS1_2);
+}
+
+/* --- a peer that never stops -------------------------------------------------------------- */
+
+/* While bytes is set, the socket of fd has them without end, over and over. */
+static struct {
+    int fd;
+    const unsigned char *bytes;
+    size_t length, at;
+    size_t given;   /* since the last look */
+    unsigned tries; /* after which it ends after all, so that a test fails instead of hanging */
+} flood = {.fd = -1};
+
+ssize_t __real_recv(int fd, void *data, size_t size, int flags);
+ssize_t __wrap_recv(int fd, void *data, size_t size, int flags);
+
+ssize_t __wrap_recv(int fd, void *data, size_t size, int flags)
+{
+    if (flood.bytes == NULL || fd != flood.fd)
+        return __real_recv(fd, data, size, flags);
+    if (flood.tries == 0) {
+        errno = EAGAIN;
+        return -1;
+    }
+    flood.tries--;
+    for (size_t i = 0; i < size; i++) {
+        ((unsigned char *)data)[i] = flood.bytes[flood.at];
+        flood.at = (flood.at + 1) % flood.length;
+    }
+    flood.given += size;
+    return (ssize_t)size;
+}
+
+static void flood_start(int fd, const unsigned char *bytes, size_t length)
+{
+    flood.fd = fd;
+    flood.bytes = bytes;
+    flood.length = length;
+    flood.at = flood.given = 0;
+    flood.tries = 5000;
+}
+
+static size_t flood_given(void)
+{
+    size_t given = flood.given;
+    flood.given = 0;
+    return given;
 }
 
 /* --- handshakes that succeed -------------------------------------------------------------- */
@@ -404,6 +452,64 @@ static void refused(void **state)
     }
 }
 
+/* client1's certificate, and behind it so many times another: a file beside pki's own. */
+static const char *long_chain(const char *other, int times)
+{
+    static char path[700];
+    char command[3000];
+    snprintf(path, sizeof path, "%s", pki_file("chain.pem"));
+    snprintf(command, sizeof command,
+             "cp '%s' '%s' && cp '%s' '%.600s.key' && for i in $(seq %d); do cat '%s' >>'%s'; done",
+             pki_file("client1.pem"), path, pki_file("client1.key"), pki_file("chain"), times,
+             other, path);
+    assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): our own files */
+    return "chain.pem";
+}
+
+static const char *odd_ca(const char *name, const char *key)
+{
+    char command[3000], pem[32];
+    snprintf(pem, sizeof pem, "%s.pem", name);
+    const char *path = pki_file(pem);
+    snprintf(command, sizeof command,
+             "openssl req -x509 -newkey %s -noenc -keyout '%.600s.key' -out '%s' -subj /CN=%s "
+             "-days 30 2>/dev/null",
+             key, path, path, name);
+    assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): our own files */
+    return path;
+}
+
+/* What a client sends along costs time before anybody knows who it is: too much of it is refused
+ * before a signature is looked at. */
+static void bounded_chains(void **state)
+{
+    (void)state;
+    (void)odd_ca("wide", "rsa:2048 -pkeyopt rsa_keygen_pubexp:0x10000000000000001");
+    for (int old = 0; old < 2; old++) {
+        for (int mode = TLS_CLIENT_REQUIRED; mode <= TLS_CLIENT_OPTIONAL; mode++) {
+            enum tls_client client = (enum tls_client)mode;
+            struct refusal many = {long_chain(pki_file("ca.pem"), 8), "ca.pem", NULL, -EACCES,
+                                   "it came in a chain of 9 certificates; at most 8 are taken"};
+            check_refusal(&many, old, client);
+            struct refusal slow = {long_chain(pki_file("wide.pem"), 1), "ca.pem", NULL, -EACCES,
+                                   "an exponent of more than 64 bits"};
+            check_refusal(&slow, old, client);
+        }
+        good_handshake(old, 0, BUNDLE_BCP195, "server.pem", long_chain(pki_file("ca.pem"), 7));
+    }
+}
+
+/* Their signatures are slow enough to be a weapon; mbedTLS is built without them. */
+static void no_brainpool(void **state)
+{
+    struct tls_client_settings settings = {
+        .ca = odd_ca("brainpool", "ec -pkeyopt ec_paramgen_curve:brainpoolP512r1")};
+    char error[256] = "";
+    (void)state;
+    assert_null(tls_client_new(&settings, error));
+    assert_non_null(strstr(error, "cannot be read"));
+}
+
 static void optional_and_off(void **state)
 {
     struct ends ends;
@@ -560,6 +666,63 @@ static void no_tls(void **state)
     length = old_hello(3, hello);
     raw_bytes((char *)hello, length, BUNDLE_TLS13, -EPROTO,
               "offers at most TLS 1.2; this listener takes TLS 1.3 only", false);
+}
+
+/* TLS 1.3 passes over ChangeCipherSpec, and mbedTLS inside one call. A client that sends nothing
+ * else gets a bounded part of each turn, and of the whole. */
+static const unsigned char change_cipher_spec[] = {20, 3, 3, 0, 1, 1};
+
+static void endless_handshake(void **state)
+{
+    struct ends ends;
+    int calls = 0, server;
+    size_t total = 0;
+    (void)state;
+    ends_open(&ends, server_new("server.pem", "ca.pem", NULL, TLS_CLIENT_REQUIRED, BUNDLE_BCP195),
+              client_new("client1.pem", "ca.pem", "localhost"), 0);
+    assert_int_equal(tls_session_handshake(ends.at_client), -EAGAIN);
+    assert_int_equal(tls_session_handshake(ends.at_server), -EAGAIN); /* the ClientHello */
+    flood_start(ends.server_fd, change_cipher_spec, sizeof change_cipher_spec);
+    do {
+        server = tls_session_handshake(ends.at_server);
+        size_t given = flood_given();
+        total += given;
+        assert_in_range(given, server == -EAGAIN ? 1 : 0, 40 << 10);
+        assert_false(tls_session_has_pending(ends.at_server)); /* the rest is in the socket */
+    } while (server == -EAGAIN && ++calls < 100);
+    flood.bytes = NULL;
+    assert_int_equal(server, -EPROTO);
+    assert_string_equal(tls_session_problem(ends.at_server),
+                        "the client sent 128 KiB and the handshake is still not over");
+    assert_in_range(total, 100 << 10, 140 << 10);
+    assert_int_equal(tls_session_handshake(ends.at_server), -EPROTO);
+    ends_close(&ends);
+}
+
+/* The same once it is open: there it may go on for ever, but gives others a turn; and what it sends
+ * besides comes through. */
+static void endless_nothing(void **state)
+{
+    struct ends ends;
+    int client;
+    char byte;
+    (void)state;
+    ends_open(&ends, server_new("server.pem", "ca.pem", NULL, TLS_CLIENT_REQUIRED, BUNDLE_BCP195),
+              client_new("client1.pem", "ca.pem", "localhost"), 0);
+    assert_int_equal(shake(&ends, &client), 0);
+    flood_start(ends.server_fd, change_cipher_spec, sizeof change_cipher_spec);
+    for (int i = 0; i < 10; i++) {
+        uint64_t before = tls_session_received(ends.at_server);
+        assert_int_equal(tls_session_read(ends.at_server, &byte, 1), -EAGAIN);
+        size_t given = flood_given();
+        assert_in_range(given, 400 << 10, 520 << 10);
+        assert_int_equal(tls_session_received(ends.at_server) - before, given);
+    }
+    size_t rest = (sizeof change_cipher_spec - flood.at) % sizeof change_cipher_spec;
+    assert_int_equal(send(ends.client_fd, change_cipher_spec + flood.at, rest, 0), rest);
+    flood.bytes = NULL;
+    check_traffic(&ends);
+    ends_close(&ends);
 }
 
 static void nothing_in_common(void **state)
@@ -729,11 +892,15 @@ int main(void)
         cmocka_unit_test(pending_bytes),
         cmocka_unit_test(bytes_from_before),
         cmocka_unit_test(refused),
+        cmocka_unit_test(bounded_chains),
+        cmocka_unit_test(no_brainpool),
         cmocka_unit_test(optional_and_off),
         cmocka_unit_test(no_ca_for_clients),
         cmocka_unit_test(client_refuses),
         cmocka_unit_test(client_settings_errors),
         cmocka_unit_test(no_tls),
+        cmocka_unit_test(endless_handshake),
+        cmocka_unit_test(endless_nothing),
         cmocka_unit_test(nothing_in_common),
         cmocka_unit_test(decided_again),
         cmocka_unit_test(resumption),
