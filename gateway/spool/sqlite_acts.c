@@ -47,7 +47,7 @@ static int outcome_reseal(struct sqlite_spool *spool, const struct row_view *bef
             outcome_put(spool, outcome, answer == NULL ? 0 : keys_current(spool)->id,
                         answer == NULL ? 0 : (int64_t)answer->length, buffer_span(&spool->scratch));
     if (result == 0 && before->answer_epoch != 0)
-        keys_forget(spool, before->answer_epoch);
+        keys_forget(spool, before->answer_epoch, 'a', before->id);
     answer_bytes_release(&answer);
     return result;
 }
@@ -181,7 +181,7 @@ static int message_reseal(struct sqlite_spool *spool, const struct row_view *bef
         sqlite3_bind_int64(statement, 4, (int64_t)message->connection);
         statement_bind_span(statement, 5, buffer_span(&spool->scratch));
         result = statement_run(spool, statement);
-        keys_forget(spool, before->epoch);
+        keys_forget(spool, before->epoch, 'b', before->id);
     }
     message_release(&message);
     return result;
@@ -193,6 +193,7 @@ int row_reseal(struct sqlite_spool *spool, const struct row_view *view, struct s
     struct row_view after = *view;
     struct outcome outcome = outcome_of(view);
 
+    fresh_forget(spool, view->id); /* its lane and epoch are others now */
     after.lane = lane;
     if (lane != view->lane)
         outcome.due_ms = 0; /* the other route's store has asked for no patience */

@@ -54,6 +54,16 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
     [STATEMENT_EPOCH_INSERT] = "INSERT INTO epochs VALUES (?1, ?2, ?3, 0)",
     [STATEMENT_EPOCH_UPDATE] = "UPDATE epochs SET sealed = ?2 WHERE id = ?1",
     [STATEMENT_EPOCH_DELETE] = "DELETE FROM epochs WHERE id = ?1",
+    [STATEMENT_EPOCH_COUNT] =
+        "SELECT (SELECT count(*) FROM messages WHERE epoch = ?1)"
+        " + (SELECT count(*) FROM outcomes AS o JOIN messages AS m ON m.id = o.id"
+        " WHERE o.answer_epoch = ?1)"
+        " + (SELECT count(*) FROM records WHERE answer_epoch = ?1)",
+    [STATEMENT_RECOUNT_MESSAGES] = "SELECT m.id, m.epoch, o.answer_epoch" ROW_FROM
+                                   "WHERE m.id > ?1 AND m.id < ?2 ORDER BY m.id LIMIT ?3",
+    [STATEMENT_RECOUNT_RECORDS] = "SELECT sequence, answer_epoch FROM records"
+                                  " WHERE sequence > ?1 AND sequence < ?2 ORDER BY sequence"
+                                  " LIMIT ?3",
     [STATEMENT_LANES] = "SELECT id, name, route, queued, dead, kept, queued_bytes, bytes,"
                         " stopped_by FROM lanes ORDER BY id",
     [STATEMENT_LANE_INSERT] = "INSERT OR REPLACE INTO lanes VALUES (?1, ?2, ?3, 0, 0, 0, 0, 0, 0)",

@@ -84,7 +84,7 @@ static int row_is_damaged(struct sqlite_spool *spool, const struct row_view *vie
     if (result < 0)
         return result;
     if (view->answer_epoch != 0)
-        keys_forget(spool, view->answer_epoch);
+        keys_forget(spool, view->answer_epoch, 'a', view->id);
     lanes_count(spool, view->lane, SPOOL_QUEUED, view->bytes, view->answer_bytes, -1);
     lanes_count(spool, view->lane, SPOOL_DEAD, view->bytes, 0, 1);
     return 0;
@@ -266,7 +266,7 @@ static int settle_write(struct sqlite_spool *spool, const struct row_view *view,
     if (result < 0)
         return result;
     if (view->answer_epoch != 0)
-        keys_forget(spool, view->answer_epoch);
+        keys_forget(spool, view->answer_epoch, 'a', view->id);
     lanes_count(spool, view->lane, view->state, view->bytes, view->answer_bytes, -1);
     lanes_count(spool, view->lane, outcome->state, view->bytes, answer_bytes, 1);
     return 0;

@@ -3,7 +3,8 @@
  *
  *   sqlite.c           open, close, transactions
  *   sqlite_database.c  the file, its settings, schema and statements, errors
- *   sqlite_keys.c      keys, epochs, the digest key
+ *   sqlite_keys.c      keys, epochs, the digest key, sealing
+ *   sqlite_epochs.c    epochs' counters, checked against the rows
  *   sqlite_lanes.c     lanes and their counters
  *   sqlite_rows.c      rows: reading and writing
  *   sqlite_lease.c     put, lease, settle
@@ -49,6 +50,9 @@ enum statement {
     STATEMENT_EPOCH_INSERT,
     STATEMENT_EPOCH_UPDATE,
     STATEMENT_EPOCH_DELETE,
+    STATEMENT_EPOCH_COUNT,
+    STATEMENT_RECOUNT_MESSAGES,
+    STATEMENT_RECOUNT_RECORDS,
     STATEMENT_LANES,
     STATEMENT_LANE_INSERT,
     STATEMENT_LANE_UPDATE,
@@ -111,8 +115,18 @@ struct sqlite_epoch {
     int64_t id;
     char key_id[KEY_FILE_ID_BYTES + 1];
     struct seal_key key;
-    int64_t sealed, sealed_before; /* before: as at begin */
-    bool current_key;              /* derived from the current key of the file */
+    /* Less than 0: it was counted wrongly, by an older build, and is not known. */
+    int64_t sealed, sealed_before;       /* before: as at begin */
+    int64_t recounted, recounted_before; /* by the recount that is under way */
+    bool empty, empty_before;            /* a recount of this start has found nothing */
+    bool current_key;                    /* derived from the current key of the file */
+};
+
+/* A walk over all rows and records that were there when it began, in slices. */
+struct sqlite_recount {
+    bool wanted, running, abandoned;
+    int64_t message, record;         /* it has come so far */
+    int64_t end_message, end_record; /* what is from here on was born meanwhile */
 };
 
 /* What settling needs of a row without an outcome: most are settled while they are still known. */
@@ -128,6 +142,12 @@ struct sqlite_state { /* the one row of the table state */
     int64_t records;
 };
 
+/* What hangs on older keys is sealed anew, in slices. */
+struct sqlite_reseal {
+    int64_t message, record; /* so far it has come */
+    bool done;               /* all that could be was, in this start */
+};
+
 struct sqlite_spool {
     struct spool_backend backend; /* first */
     struct spool_backend_settings settings;
@@ -141,7 +161,8 @@ struct sqlite_spool {
     size_t key_count;
     struct sqlite_epoch *epochs; /* ascending ids; the last one is this start's */
     size_t epoch_count;
-    struct buffer scratch; /* sealed bytes on their way to a statement */
+    struct sqlite_recount recount, recount_before; /* before: as at begin */
+    struct buffer scratch;                         /* sealed bytes on their way to a statement */
 
     struct list_node lanes, dirty_lanes;
     struct list_node lanes_by_name[SQLITE_LANE_BUCKETS], lanes_by_id[SQLITE_LANE_BUCKETS];
@@ -156,7 +177,8 @@ struct sqlite_spool {
     uint8_t absent[16];    /* the digest that was last looked for in vain, */
     bool absent_known;     /* if there was nothing recorded since */
     struct record_run run; /* built in this transaction; filter NULL: none */
-    int64_t reseal_messages, reseal_records, move_after; /* where the slow jobs are */
+    struct sqlite_reseal reseal, reseal_before;
+    int64_t move_after; /* so far a move has come */
 };
 
 static inline struct sqlite_spool *sqlite_of(struct spool_backend *backend)
@@ -220,8 +242,11 @@ __attribute__((warn_unused_result)) int keys_unseal(struct sqlite_spool *spool,
                                                     const struct seal_place *place, int64_t epoch,
                                                     struct span sealed, char **ret_plain,
                                                     size_t *ret_length);
-/* Sealed bytes of this epoch are gone. */
-void keys_forget(struct sqlite_spool *spool, int64_t epoch);
+/* Sealed bytes of this epoch are gone: what was at this place (see seal_place). */
+void keys_forget(struct sqlite_spool *spool, int64_t epoch, char purpose, int64_t id);
+
+/* ---- sqlite_epochs.c ---- */
+
 __attribute__((warn_unused_result)) int keys_flush(struct sqlite_spool *spool);
 void keys_committed(struct sqlite_spool *spool);
 void keys_rollback(struct sqlite_spool *spool);
@@ -229,6 +254,14 @@ void keys_rollback(struct sqlite_spool *spool);
 bool keys_want_reseal(const struct sqlite_spool *spool);
 __attribute__((warn_unused_result)) int keys_purge(struct sqlite_spool *spool);
 int sqlite_keys(struct spool_backend *backend, spool_keys_each *each, void *context);
+/* What hangs on the epoch: a scan, for opening. */
+__attribute__((warn_unused_result)) int recount_epoch(struct sqlite_spool *spool, int64_t epoch,
+                                                      int64_t *ret_sealed);
+/* Looks at no more than limit rows and records; how many, 0: there is nothing to count (any more). */
+__attribute__((warn_unused_result)) int recount(struct sqlite_spool *spool, unsigned limit);
+/* Sealed bytes at a place come (1) or go (-1). */
+void recount_note(const struct sqlite_spool *spool, struct sqlite_epoch *epoch, char purpose,
+                  int64_t id, int direction);
 
 /* ---- sqlite_lanes.c ---- */
 

@@ -297,7 +297,7 @@ static int record_delete(struct sqlite_spool *spool, int64_t sequence, int64_t a
     if (result < 0)
         return result;
     if (answer_epoch != 0)
-        keys_forget(spool, answer_epoch);
+        keys_forget(spool, answer_epoch, 'r', sequence);
     spool->state.records--;
     return 0;
 }
@@ -462,7 +462,7 @@ static int record_reseal(struct sqlite_spool *spool, int64_t sequence)
     verdict.answer_is_hl7 = record.answer_is_hl7;
     result = record_insert(spool, sequence, &message, &verdict, recorded_ms);
     if (result == 0)
-        keys_forget(spool, epoch);
+        keys_forget(spool, epoch, 'r', sequence);
     spool_record_clear(&record);
     return result;
 }
@@ -476,7 +476,7 @@ int records_reseal(struct sqlite_spool *spool, unsigned limit)
     for (; count < limit; count++) {
         sqlite3_stmt *statement = statement_get(spool, STATEMENT_RECORDS_AFTER);
         if (statement != NULL)
-            sqlite3_bind_int64(statement, 1, spool->reseal_records);
+            sqlite3_bind_int64(statement, 1, spool->reseal.record);
         int result = statement_step(spool, statement);
         if (result <= 0)
             return result < 0 ? result : (int)count;
@@ -487,7 +487,7 @@ int records_reseal(struct sqlite_spool *spool, unsigned limit)
             result = record_reseal(spool, sequence);
         if (result < 0)
             return result;
-        spool->reseal_records = sequence;
+        spool->reseal.record = sequence;
     }
     return (int)count;
 }

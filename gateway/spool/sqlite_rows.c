@@ -327,9 +327,9 @@ int row_remove(struct sqlite_spool *spool, const struct row_view *view)
         result = delete_by_id(spool, STATEMENT_OUTCOME_DELETE, view->id);
     if (result < 0)
         return result;
-    keys_forget(spool, view->epoch);
+    keys_forget(spool, view->epoch, 'b', view->id);
     if (view->answer_epoch != 0)
-        keys_forget(spool, view->answer_epoch);
+        keys_forget(spool, view->answer_epoch, 'a', view->id);
     lanes_count(spool, lane, view->state, view->bytes, view->answer_bytes, -1);
     return 0;
 }
