@@ -14,8 +14,9 @@
  * After a failed operation other than -ENOENT, -ESTALE, -EBUSY, -EXDEV, -EINVAL or put's -ENOSPC the
  * transaction can only be rolled back; commit then fails by itself. The backend stays usable.
  * Times are wall-clock milliseconds. Bodies are encrypted by the implementation (seal.h).
- * Errors: -ENOSPC maximum_bytes reached or disk full; -EIO; -ENOMEM; -ENOENT no such entry;
- * -ESTALE the lease has passed to somebody else; -EACCES wrong key.
+ * Errors: -ENOSPC maximum_bytes reached or disk full; -EIO; -ENOMEM; -EUCLEAN the database is damaged
+ * where it was read or written; -ENOENT no such entry; -ESTALE the lease has passed to somebody else;
+ * -EACCES wrong key.
  */
 #ifndef MLLPGW_SPOOL_BACKEND_H
 #define MLLPGW_SPOOL_BACKEND_H
@@ -147,7 +148,8 @@ void spool_record_clear(struct spool_record *record);
 /* Leases the lane's next entries in order (not leased, QUEUED), at most limit rows and about
  * limit_bytes (at least one row). Calls each with the row and its message; each takes over the
  * message's reference and the row's strings. Rows whose body can't be read (damage) are made dead
- * letters with a reason and skipped. Returns how many, or an error. A stopped lane gives none.
+ * letters with a reason and skipped; so is what is queued without a row, which nothing is left of.
+ * Returns how many, or an error. A stopped lane gives none.
  * Inside a transaction (for the dead letters). */
 __attribute__((warn_unused_result)) int
 spool_backend_lease(struct spool_backend *backend, const char *lane, unsigned limit,

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- calls ---- */
 
@@ -332,7 +333,10 @@ void spool_purge_slice(struct spool *spool)
 
     if (result > 0)
         return; /* there may be more: another slice behind the next group */
-    if (result < 0 && spool->failure == 0)
+    if (result < 0 && spool_error_is_the_lanes(result))
+        LOG_EVENT(LOG_LEVEL_ERROR, "spool-purge-failed", LOG_STRING("reason", strerror(-result)),
+                  LOG_STRING("consequence", "what is past its time stays for now"));
+    else if (result < 0 && spool->failure == 0)
         spool_fail(spool, result);
     spool_lanes_trim(spool);
     spool->purge_due = false;

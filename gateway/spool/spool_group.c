@@ -95,12 +95,18 @@ void spool_recover(struct spool *spool)
               LOG_STRING("consequence", "messages are taken"));
 }
 
-/* What fails for everybody, and what another try may cure. Any other error is about the entry in hand
- * (too long, too large, damaged): it would fail again with each group that it is part of. */
-static bool error_is_the_disks(int error)
+/* What fails for everybody, and what another try may cure; or a damaged database, which can't be
+ * written to for certain. Any other error is about the entry in hand (too long, too large, damaged):
+ * it would fail again with each group that it is part of. */
+bool spool_error_is_the_disks(int error)
 {
     return error == -ENOSPC || error == -EIO || error == -EROFS || error == -EBUSY ||
-           error == -ENOMEM;
+           error == -ENOMEM || error == -EUCLEAN;
+}
+
+bool spool_error_is_the_lanes(int error)
+{
+    return error == -EUCLEAN || !spool_error_is_the_disks(error);
 }
 
 static void group_is_full(struct spool *spool, int64_t bytes, unsigned rows)
@@ -162,7 +168,7 @@ static int group_write_settlements(struct spool *spool, int64_t now_ms)
         struct spool_holding *holding = LIST_ENTRY(node, struct spool_holding, node);
         int result = group_write_settlement(spool, holding, now_ms);
         if (result < 0) {
-            if (!error_is_the_disks(result))
+            if (!spool_error_is_the_disks(result))
                 spool->unwritable_settlement = holding;
             return result;
         }
@@ -388,7 +394,7 @@ static int group_write_puts(struct spool *spool, int64_t now_ms)
         spool->last_group = (size_t)i + 1;
         struct spool_put *put = LIST_ENTRY(node, struct spool_put, node);
         result = put_take(spool, put, now_ms);
-        if (result < 0 && !error_is_the_disks(result))
+        if (result < 0 && !spool_error_is_the_disks(result))
             spool->unwritable_put = put;
     }
     return result;

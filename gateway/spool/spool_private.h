@@ -71,6 +71,7 @@ struct spool_lane {
     bool stopped;          /* by a dead letter, as the backend says */
     bool recalled;         /* its route was revoked: nothing more goes out until all are back */
     bool touched;          /* by the call in hand: to be refreshed behind it */
+    bool unreadable;       /* the log says so */
     uint64_t waiting_rows; /* queued, on disk only: not leased */
     struct list_node out;  /* holdings at the sink, in order */
     unsigned out_count, out_stored;
@@ -176,6 +177,9 @@ void spool_group_run(struct spool *spool);
 __attribute__((warn_unused_result)) int
 spool_transaction(struct spool *spool, int (*work)(struct spool *spool, void *context),
                   void *context);
+bool spool_error_is_the_disks(int error);
+/* The same for what only reads: a damaged page is nobody's who doesn't need it. */
+bool spool_error_is_the_lanes(int error);
 void spool_fail(struct spool *spool, int error);
 void spool_recover(struct spool *spool);
 void spool_put_answer(struct spool_put *put, enum spool_outcome outcome, enum reason reason);

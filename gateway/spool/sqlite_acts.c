@@ -162,6 +162,8 @@ static int message_reseal(struct sqlite_spool *spool, const struct row_view *bef
 
     int result = row_message(spool, before, &message);
     if (result == -EBADMSG) { /* damaged before, damaged after */
+        if (after->lane == before->lane)
+            return 0;
         sqlite3_stmt *statement = statement_get(spool, STATEMENT_MESSAGE_LANE);
         if (statement == NULL)
             return database_error(spool);

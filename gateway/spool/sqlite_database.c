@@ -151,6 +151,9 @@ static int error_of(sqlite3 *database, int code)
     case SQLITE_PERM:
     case SQLITE_READONLY:
         return -EROFS;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return -EUCLEAN;
     default:
         return -EIO;
     }

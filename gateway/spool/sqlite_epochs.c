@@ -156,20 +156,17 @@ static int walk(struct sqlite_spool *spool, enum statement which, int64_t *at, i
 
 /* A page that can't be read, of some old message perhaps, must not stop the spool: until the next start
  * no epoch is forgotten, and no key is said to be unneeded that may not be. */
-static int abandon(struct sqlite_spool *spool, bool failed_before)
+static void abandon(struct sqlite_spool *spool)
 {
     LOG_EVENT(LOG_LEVEL_ERROR, "spool-keys-uncounted",
               LOG_STRING("reason", sqlite3_errmsg(spool->database)),
               LOG_STRING("consequence", "keys are kept that may not be needed any more"));
-    spool->recount = (struct sqlite_recount){.abandoned = true};
-    spool->failed = failed_before;
-    return 0;
+    spool->recount = spool->recount_before = (struct sqlite_recount){.abandoned = true};
 }
 
 int recount(struct sqlite_spool *spool, unsigned limit)
 {
     struct sqlite_recount *at = &spool->recount;
-    bool failed = spool->failed;
 
     if (!at->running) {
         if (!is_due(spool))
@@ -181,7 +178,9 @@ int recount(struct sqlite_spool *spool, unsigned limit)
         count = walk(spool, STATEMENT_RECOUNT_RECORDS, &at->record, at->end_record, limit);
     if (count == 0)
         end(spool);
-    return count < 0 && count != -ENOMEM ? abandon(spool, failed) : count;
+    if (count < 0 && count != -ENOMEM)
+        abandon(spool);
+    return count;
 }
 
 /* ---- what hangs on which key ---- */

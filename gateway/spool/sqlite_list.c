@@ -59,8 +59,9 @@ int sqlite_list(struct spool_backend *backend, const struct spool_filter *filter
         return 0;
     sqlite3_stmt *statement = list_statement(spool, filter);
     while ((result = statement_step(spool, statement)) == 1) {
-        result = row_view(spool, statement, &view);
-        if (result == 0 && matches(&view, filter)) {
+        row_view(spool, statement, &view);
+        result = 0;
+        if (matches(&view, filter)) {
             if (filter->limit > 0 && count == filter->limit)
                 break;
             result = list_row(spool, &view, each, context);
@@ -112,14 +113,15 @@ void sqlite_totals(struct spool_backend *backend, struct spool_totals *ret_total
     ret_totals->records = (uint64_t)spool->state.records;
 }
 
-static int describe_lane(struct sqlite_spool *spool, const struct sqlite_lane *lane,
+static int describe_lane(struct sqlite_spool *spool, struct sqlite_lane *lane,
                          struct spool_lane_statistics *ret_statistics)
 {
     *ret_statistics = (struct spool_lane_statistics){.queued = (uint64_t)lane->now.queued,
                                                      .dead = (uint64_t)lane->now.dead,
                                                      .queued_bytes = lane->now.queued_bytes,
                                                      .stopped = lane->now.stopped_by != 0};
-    if (lane->now.queued == 0)
+    bool failed = spool->failed;
+    if (lane->now.queued == 0 || lane->age_unknown)
         return 0;
     sqlite3_stmt *statement = statement_get(spool, STATEMENT_LANE_OLDEST);
     if (statement != NULL)
@@ -129,6 +131,11 @@ static int describe_lane(struct sqlite_spool *spool, const struct sqlite_lane *l
         ret_statistics->oldest_ms = sqlite3_column_int64(statement, 0);
         sqlite3_reset(statement);
     }
+    if (result == -EUCLEAN) { /* all else is known */
+        lane->age_unknown = true;
+        spool->failed = failed;
+        result = 0;
+    }
     return result < 0 ? result : 0;
 }
 
@@ -136,7 +143,7 @@ int sqlite_lane_statistics(struct spool_backend *backend, const char *name,
                            struct spool_lane_statistics *ret_statistics)
 {
     struct sqlite_spool *spool = sqlite_of(backend);
-    const struct sqlite_lane *lane = lanes_find(spool, name);
+    struct sqlite_lane *lane = lanes_find(spool, name);
 
     *ret_statistics = (struct spool_lane_statistics){0};
     return lane == NULL ? 0 : describe_lane(spool, lane, ret_statistics);
@@ -147,7 +154,7 @@ int sqlite_lanes(struct spool_backend *backend, spool_lanes_each *each, void *co
     struct sqlite_spool *spool = sqlite_of(backend);
 
     LIST_FOREACH_SAFE(node, next, &spool->lanes) {
-        const struct sqlite_lane *lane = LIST_ENTRY(node, struct sqlite_lane, node);
+        struct sqlite_lane *lane = LIST_ENTRY(node, struct sqlite_lane, node);
         struct spool_lane_statistics statistics;
         if (lane->now.queued == 0 && lane->now.dead == 0)
             continue;

@@ -8,6 +8,7 @@
  *   sqlite_lanes.c     lanes and their counters
  *   sqlite_rows.c      rows: reading and writing
  *   sqlite_lease.c     put, lease, settle
+ *   sqlite_damage.c    rows that can't be used any more
  *   sqlite_acts.c      an operator's acts
  *   sqlite_purge.c     purge, sealing anew
  *   sqlite_list.c      lists, show, statistics
@@ -109,6 +110,7 @@ struct sqlite_lane {
     struct lane_counters now, before; /* before: as at begin, while it is dirty */
     bool created;                     /* in this transaction */
     int64_t first_free;               /* no queued row before it is without a lease */
+    bool age_unknown;                 /* its first row's page is damaged: not read again */
 };
 
 struct sqlite_epoch {
@@ -165,8 +167,11 @@ struct sqlite_spool {
     struct buffer scratch;                         /* sealed bytes on their way to a statement */
 
     struct list_node lanes, dirty_lanes;
+    struct sqlite_lane *no_lane; /* of rows whose lane isn't there: in no table, counts nothing */
     struct list_node lanes_by_name[SQLITE_LANE_BUCKETS], lanes_by_id[SQLITE_LANE_BUCKETS];
     struct leases leases;
+    int64_t
+        unreadable; /* the row whose body's pages are damaged, and which is to be a dead letter */
     struct fresh_row fresh[SQLITE_FRESH]; /* by id modulo their number */
     struct spool_totals totals, totals_before;
     struct sqlite_state state, state_written;
@@ -266,7 +271,7 @@ void recount_note(const struct sqlite_spool *spool, struct sqlite_epoch *epoch, 
 /* ---- sqlite_lanes.c ---- */
 
 __attribute__((warn_unused_result)) int lanes_load(struct sqlite_spool *spool);
-void lanes_init(struct sqlite_spool *spool);
+__attribute__((warn_unused_result)) int lanes_init(struct sqlite_spool *spool);
 void lanes_free(struct sqlite_spool *spool);
 struct sqlite_lane *lanes_find(struct sqlite_spool *spool, const char *name);
 struct sqlite_lane *lanes_by_id(struct sqlite_spool *spool, int64_t id);
@@ -278,6 +283,8 @@ void lanes_touch(struct sqlite_spool *spool, struct sqlite_lane *lane);
 /* A row of this state and weight comes (1) or goes (-1). */
 void lanes_count(struct sqlite_spool *spool, struct sqlite_lane *lane, enum spool_state state,
                  int64_t bytes, int64_t answer_bytes, int direction);
+/* A queued row goes that is not there: what it weighed isn't known. */
+void lanes_lose(struct sqlite_spool *spool, struct sqlite_lane *lane);
 __attribute__((warn_unused_result)) int lanes_flush(struct sqlite_spool *spool);
 void lanes_committed(struct sqlite_spool *spool);
 void lanes_rollback(struct sqlite_spool *spool);
@@ -305,9 +312,9 @@ struct row_view {
     "m.received_ms, m.bytes, m.epoch, m.connection, o.id, o.state, o.attempts, o.counted, "        \
     "o.due_ms, o.settled_ms, o.answer_epoch, o.answer_bytes, o.kind, o.status, o.reason"
 #define ROW_FROM " FROM messages AS m LEFT JOIN outcomes AS o ON o.id = m.id "
-/* -EIO: its lane is not there (damage). */
-__attribute__((warn_unused_result)) int
-row_view(struct sqlite_spool *spool, sqlite3_stmt *statement, struct row_view *ret_view);
+/* Columns that are damaged come as something that can be looked at, and never opens a seal: no_lane,
+ * "", zeros. */
+void row_view(struct sqlite_spool *spool, sqlite3_stmt *statement, struct row_view *ret_view);
 /* Steps STATEMENT_MESSAGE_ROW: the view is good until the next use of it. -ENOENT. */
 __attribute__((warn_unused_result)) int row_get(struct sqlite_spool *spool, int64_t id,
                                                 struct row_view *ret_view);
@@ -335,6 +342,7 @@ struct outcome {
     int kind, status;
     const char *reason;
 };
+__attribute__((warn_unused_result)) int outcome_delete(struct sqlite_spool *spool, int64_t id);
 /* With answer_epoch 0: no answer; else the answer is sealed in scratch. */
 __attribute__((warn_unused_result)) int outcome_put(struct sqlite_spool *spool,
                                                     const struct outcome *outcome,
@@ -362,6 +370,16 @@ int sqlite_lease(struct spool_backend *backend, const char *lane, uint64_t below
 int sqlite_settle(struct spool_backend *backend, uint64_t id, const struct verdict *verdict,
                   int64_t due_ms, bool keep_lease, bool stop_lane, int64_t now_ms);
 void sqlite_release(struct spool_backend *backend, uint64_t id);
+
+/* ---- sqlite_damage.c ---- */
+
+/* A row of this lane's queue that can't be read: it waits for an operator, and the lane goes on. */
+__attribute__((warn_unused_result)) int row_is_damaged(struct sqlite_spool *spool,
+                                                       const struct row_view *view,
+                                                       struct sqlite_lane *lane, int64_t now_ms);
+/* An id in this lane's queue without a row: the lane goes on without it. */
+__attribute__((warn_unused_result)) int row_is_lost(struct sqlite_spool *spool,
+                                                    struct sqlite_lane *lane, int64_t id);
 
 /* ---- sqlite_acts.c ---- */
 

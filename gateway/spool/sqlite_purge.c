@@ -28,6 +28,8 @@ static int purge_kept_one(struct sqlite_spool *spool, int64_t before_ms)
     result = row_get(spool, id, &view);
     if (result == 0)
         result = row_remove(spool, &view);
+    else if (result == -ENOENT) /* damage: without its message it is nothing */
+        result = outcome_delete(spool, id);
     view_done(spool);
     return result < 0 ? result : 1;
 }
@@ -67,7 +69,10 @@ static int reseal_messages(struct sqlite_spool *spool, unsigned limit)
             return result;
         const struct sqlite_epoch *body = keys_epoch(spool, view.epoch);
         const struct sqlite_epoch *answer = keys_epoch(spool, view.answer_epoch);
-        if ((body != NULL && !body->current_key) || (answer != NULL && !answer->current_key))
+        bool placeless = view.lane == spool->no_lane; /* what hangs on its lane can't be opened */
+        if (placeless)
+            result = 0;
+        else if ((body != NULL && !body->current_key) || (answer != NULL && !answer->current_key))
             result = row_reseal(spool, &view, view.lane);
         view_done(spool);
         if (result < 0)

@@ -52,8 +52,8 @@ static int recent_load(struct sqlite_spool *spool)
     sqlite3_bind_int64(statement, 1, spool->records.recent_first - 1);
     while ((result = statement_step(spool, statement)) == 1) {
         struct span digest = statement_span(statement, 1);
-        result = digest.length != RECORD_DIGEST_BYTES
-                     ? -EIO
+        result = digest.length != RECORD_DIGEST_BYTES /* damaged: it will not be found */
+                     ? 0
                      : record_index_add(&spool->records, record_key((const uint8_t *)digest.data),
                                         sqlite3_column_int64(statement, 0));
         if (result < 0) {
@@ -451,6 +451,10 @@ static int record_reseal(struct sqlite_spool *spool, int64_t sequence)
         return result;
     int64_t recorded_ms = sqlite3_column_int64(statement, 1);
     int64_t epoch = sqlite3_column_int64(statement, 4);
+    if (sqlite3_column_bytes(statement, 0) != RECORD_DIGEST_BYTES) { /* damaged, and stays so */
+        sqlite3_reset(statement);
+        return 0;
+    }
     memcpy(message.digest + MESSAGE_STABLE_ID_BYTES, sqlite3_column_blob(statement, 0),
            RECORD_DIGEST_BYTES);
     result = record_read(spool, statement, sequence, &record);

@@ -56,16 +56,28 @@ static struct span span_read(struct span spans, size_t which, struct span body)
 
 /* ---- reading ---- */
 
-int row_view(struct sqlite_spool *spool, sqlite3_stmt *s, struct row_view *ret_view)
+static const char *text_or_none(const unsigned char *text)
+{
+    return text == NULL ? "" : (const char *)text;
+}
+
+static struct span digest_or_zeros(struct span digest)
+{
+    static const uint8_t zeros[32];
+
+    return digest.length == sizeof zeros ? digest : span_of(zeros, sizeof zeros);
+}
+
+void row_view(struct sqlite_spool *spool, sqlite3_stmt *s, struct row_view *ret_view)
 {
     *ret_view = (struct row_view){
         .id = sqlite3_column_int64(s, 0),
         .lane = lanes_by_id(spool, sqlite3_column_int64(s, 1)),
-        .peer = (const char *)sqlite3_column_text(s, 2),
-        .listener = (const char *)sqlite3_column_text(s, 3),
+        .peer = text_or_none(sqlite3_column_text(s, 2)),
+        .listener = text_or_none(sqlite3_column_text(s, 3)),
         .control_id = statement_span(s, 4),
         .message_type = statement_span(s, 5),
-        .digest = statement_span(s, 6),
+        .digest = digest_or_zeros(statement_span(s, 6)),
         .spans = statement_span(s, 7),
         .batch = sqlite3_column_int(s, 8) != 0,
         .received_ms = sqlite3_column_int64(s, 9),
@@ -84,12 +96,8 @@ int row_view(struct sqlite_spool *spool, sqlite3_stmt *s, struct row_view *ret_v
         .last_status = sqlite3_column_int(s, 22),
         .last_reason = (const char *)sqlite3_column_text(s, 23),
     };
-    if (ret_view->lane == NULL || ret_view->peer == NULL || ret_view->listener == NULL ||
-        ret_view->digest.length != 32) {
-        spool->failed = true;
-        return -EIO;
-    }
-    return 0;
+    if (ret_view->lane == NULL)
+        ret_view->lane = spool->no_lane;
 }
 
 int row_get(struct sqlite_spool *spool, int64_t id, struct row_view *ret_view)
@@ -103,7 +111,8 @@ int row_get(struct sqlite_spool *spool, int64_t id, struct row_view *ret_view)
     int result = statement_step(spool, statement);
     if (result <= 0)
         return result == 0 ? -ENOENT : result;
-    return row_view(spool, statement, ret_view);
+    row_view(spool, statement, ret_view);
+    return 0;
 }
 
 static char *copy_span(struct span text)
@@ -315,6 +324,11 @@ static int delete_by_id(struct sqlite_spool *spool, enum statement which, int64_
     return statement_run(spool, statement);
 }
 
+int outcome_delete(struct sqlite_spool *spool, int64_t id)
+{
+    return delete_by_id(spool, STATEMENT_OUTCOME_DELETE, id);
+}
+
 int row_remove(struct sqlite_spool *spool, const struct row_view *view)
 {
     struct sqlite_lane *lane = view->lane;
@@ -324,7 +338,7 @@ int row_remove(struct sqlite_spool *spool, const struct row_view *view)
     if (result == 0 && view->state == SPOOL_QUEUED)
         result = queue_delete(spool, lane, view->id);
     if (result == 0 && view->has_outcome)
-        result = delete_by_id(spool, STATEMENT_OUTCOME_DELETE, view->id);
+        result = outcome_delete(spool, view->id);
     if (result < 0)
         return result;
     keys_forget(spool, view->epoch, 'b', view->id);
