@@ -81,7 +81,7 @@ static int sqlite_commit(struct spool_backend *backend)
 
 /* ---- small things ---- */
 
-static int sqlite_digest(struct spool_backend *backend, struct message *message)
+int sqlite_digest(struct spool_backend *backend, struct message *message)
 {
     const struct span parts[] = {span_of_string(message->peer), message->control_id, message->body};
 

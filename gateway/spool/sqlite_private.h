@@ -191,6 +191,10 @@ static inline struct sqlite_spool *sqlite_of(struct spool_backend *backend)
     return (struct sqlite_spool *)backend;
 }
 
+/* ---- sqlite.c ---- */
+
+int sqlite_digest(struct spool_backend *backend, struct message *message);
+
 /* ---- sqlite_database.c ---- */
 
 __attribute__((warn_unused_result)) int database_open(struct sqlite_spool *spool, const char *path,

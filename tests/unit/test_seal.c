@@ -605,8 +605,14 @@ static void a_row_that_was_tampered_with_is_a_dead_letter(void **state)
         "UPDATE messages SET peer = 'other' WHERE id = 1",
         "UPDATE messages SET body = (SELECT body FROM messages WHERE id = 2) WHERE id = 1",
         "UPDATE messages SET spans = zeroblob(24) WHERE id = 1",
+        "UPDATE messages SET digest = x'ff' || substr(digest, 2) WHERE id = 1",
+        "UPDATE messages SET digest = substr(digest, 1, 31) || x'ff' WHERE id = 1",
+        "UPDATE messages SET digest = x'00' WHERE id = 1",
+        "UPDATE messages SET listener = 'other' WHERE id = 1",
+        "UPDATE messages SET batch = 1 WHERE id = 1",
         "UPDATE lanes SET route = 'evil'",
     };
+    const size_t last = sizeof tampering / sizeof tampering[0] - 1;
     struct bench *bench = *state;
 
     for (size_t i = 0; i < sizeof tampering / sizeof tampering[0]; i++) {
@@ -622,12 +628,36 @@ static void a_row_that_was_tampered_with_is_a_dead_letter(void **state)
         assert_int_equal(spool_backend_commit(bench->backend), 0);
         assert_int_equal(count, leased);
         assert_int_equal(spool_backend_lane_statistics(bench->backend, "r/p", &statistics), 0);
-        assert_int_equal(statistics.dead, i == 4 ? 2 : 1);
-        assert_int_equal(leased, i == 4 ? 0 : 1);
+        assert_int_equal(statistics.dead, i == last ? 2 : 1);
+        assert_int_equal(leased, i == last ? 0 : 1);
         teardown(state);
         assert_int_equal(setup(state), 0);
         bench = *state;
     }
+}
+
+static void a_batch_stays_a_batch(void **state)
+{
+    struct bench *bench = *state;
+    struct message *message = make_message();
+    struct spool_row row;
+    struct answer_bytes *answer = NULL;
+    uint64_t id;
+
+    message->batch = true;
+    assert_int_equal(spool_backend_digest(bench->backend, message), 0);
+    assert_int_equal(spool_backend_begin(bench->backend), 0);
+    assert_int_equal(spool_backend_put(bench->backend, message, "r", "r/p", false, 1000, &id), 0);
+    assert_int_equal(spool_backend_commit(bench->backend), 0);
+    message_release(&message);
+    reopen_well(bench);
+    assert_int_equal(spool_backend_show(bench->backend, id, &row, &message, &answer), 0);
+    assert_non_null(message);
+    assert_true(message->batch);
+    assert_true(span_equal_string(message->control_id, "ID1"));
+    assert_int_equal(message->facility.length, 0);
+    spool_row_clear(&row);
+    message_release(&message);
 }
 
 /* ---- other files ---- */
@@ -750,6 +780,7 @@ int main(void)
         WITH_SPOOL(a_recount_sees_what_comes_and_goes_meanwhile),
         WITH_SPOOL(a_slice_that_is_rolled_back_is_done_again),
         WITH_SPOOL(a_row_that_was_tampered_with_is_a_dead_letter),
+        WITH_SPOOL(a_batch_stays_a_batch),
         WITH_SPOOL(what_is_no_spool_is_refused),
         WITH_SPOOL(files_are_the_owners_alone),
         WITH_SPOOL(a_second_process_is_refused),

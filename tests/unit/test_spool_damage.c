@@ -199,6 +199,37 @@ static void what_cannot_be_counted_stops_nothing(void **state)
     assert_int_equal(((struct sqlite_spool *)backend)->epoch_count, 2);
 }
 
+/* Older builds said only in the column, which no seal covers, whether a message is a batch. */
+static void a_batch_of_an_older_build_is_one(void **state)
+{
+    struct message *message = make_message(), *found = NULL;
+    struct answer_bytes *answer = NULL;
+    uint8_t spans[24] = {[7] = 1}; /* the control id is "A" */
+    sqlite3_stmt *statement = NULL;
+    struct spool_row row;
+
+    (void)state;
+    uint64_t id = put("r", "r/p");
+    struct sqlite_spool *spool = (struct sqlite_spool *)backend;
+    const struct seal_place place = {'b', (int64_t)id, "peer",
+                                     "r", "r/p",       span_of(spans, sizeof spans)};
+    assert_int_equal(keys_seal(spool, &place, message->body), 0);
+    assert_int_equal(sqlite3_prepare_v2(spool->database,
+                                        "UPDATE messages SET batch = 1, spans = ?1, body = ?2", -1,
+                                        &statement, NULL),
+                     SQLITE_OK);
+    statement_bind_span(statement, 1, span_of(spans, sizeof spans));
+    statement_bind_span(statement, 2, buffer_span(&spool->scratch));
+    assert_int_equal(sqlite3_step(statement), SQLITE_DONE);
+    sqlite3_finalize(statement);
+    assert_int_equal(spool_backend_show(backend, id, &row, &found, &answer), 0);
+    assert_non_null(found);
+    assert_true(found->batch);
+    spool_row_clear(&row);
+    message_release(&found);
+    message_release(&message);
+}
+
 /* The filters of runs had 49152 bytes once. */
 static void a_filter_of_another_length_finds_the_same(void **state)
 {
@@ -499,6 +530,7 @@ int main(void)
         TEST(a_row_whose_lane_is_gone_is_not_the_disks_error),
         TEST(purging_keys_fails_whole),
         TEST(what_cannot_be_counted_stops_nothing),
+        TEST(a_batch_of_an_older_build_is_one),
         TEST(a_filter_of_another_length_finds_the_same),
         SERVICE_TEST(a_queued_id_without_a_row_is_passed_over),
         SERVICE_TEST(a_row_without_a_lane_is_a_dead_letter_of_its_queue),
