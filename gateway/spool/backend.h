@@ -78,7 +78,7 @@ struct spool_filter {
     bool by_state;
     enum spool_state state;
     uint64_t after_id; /* paging */
-    unsigned limit;
+    unsigned limit;    /* matching rows a call; 0: no limit of its own */
 };
 
 /* What a row costs besides its body and its answer, when compared with maximum_bytes. */
@@ -194,10 +194,14 @@ __attribute__((warn_unused_result)) int
 spool_backend_move_slice(struct spool_backend *backend, const char *from, const char *to,
                          unsigned limit, uint64_t *ret_moved, bool *ret_done);
 
-/* Metadata in order of id; each must not keep the row's strings. */
+/* Metadata in order of id; each must not keep the row's strings. A call looks at SPOOL_LIST_ROWS rows at
+ * most, whether they match or not, so that a list that matches little holds up nobody: to go on, call
+ * again with after_id = *ret_next; 0: the end was reached. */
+#define SPOOL_LIST_ROWS 4096
 __attribute__((warn_unused_result)) int
 spool_backend_list(struct spool_backend *backend, const struct spool_filter *filter,
-                   void (*each)(void *context, const struct spool_row *row), void *context);
+                   void (*each)(void *context, const struct spool_row *row), void *context,
+                   uint64_t *ret_next);
 /* One entry with body and the last answer (either may come back NULL). */
 __attribute__((warn_unused_result)) int spool_backend_show(struct spool_backend *backend,
                                                            uint64_t id, struct spool_row *ret_row,

@@ -124,10 +124,11 @@ static int lane_of_row(struct spool *spool, uint64_t id, struct spool_lane **ret
 {
     const struct spool_filter filter = {.after_id = id - 1, .limit = 1};
     struct lane_of_row search = {spool, id, NULL, false};
+    uint64_t next = 0;
 
     if (id == 0)
         return -ENOENT;
-    int result = spool_backend_list(spool->backend, &filter, find_lane_of_row, &search);
+    int result = spool_backend_list(spool->backend, &filter, find_lane_of_row, &search, &next);
     if (result < 0)
         return result;
     if (!search.found)

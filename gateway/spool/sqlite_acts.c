@@ -279,31 +279,47 @@ static int move_lane_queue(struct sqlite_spool *spool, const struct sqlite_lane 
     return 0;
 }
 
+/* The next dead or kept row of the route behind spool->move_after; 0: none up to where it is now. Looks
+ * at no more than *budget rows. */
+static int next_settled(struct sqlite_spool *spool, const char *from, unsigned *budget,
+                        int64_t *ret_id, bool *ret_end)
+{
+    sqlite3_stmt *statement = statement_get(spool, STATEMENT_OUTCOME_AFTER);
+    int result = 0;
+
+    if (statement != NULL)
+        sqlite3_bind_int64(statement, 1, spool->move_after);
+    *ret_id = 0;
+    while (*budget > 0 && *ret_id == 0 && (result = statement_step(spool, statement)) == 1) {
+        int64_t id = sqlite3_column_int64(statement, 0);
+        const struct sqlite_lane *lane = lanes_by_id(spool, sqlite3_column_int64(statement, 1));
+        (*budget)--;
+        spool->move_after = id;
+        if (lane != NULL && strcmp(lane->route, from) == 0)
+            *ret_id = id;
+    }
+    *ret_end = *budget > 0 && *ret_id == 0;
+    if (statement != NULL)
+        sqlite3_reset(statement);
+    return result < 0 ? result : 0;
+}
+
 /* Dead and kept rows, in order of ids from spool->move_after on. */
 static int move_settled(struct sqlite_spool *spool, const char *from, const char *to,
-                        unsigned limit, unsigned *count)
+                        unsigned limit, unsigned *count, bool *ret_end)
 {
-    while (*count < limit) {
-        sqlite3_stmt *statement = statement_get(spool, STATEMENT_OUTCOME_AFTER);
-        if (statement != NULL)
-            sqlite3_bind_int64(statement, 1, spool->move_after);
-        const struct sqlite_lane *lane = NULL;
+    unsigned budget = SPOOL_LIST_ROWS;
+
+    while (*count < limit && budget > 0) {
         int64_t id = 0;
-        int result;
-        while ((result = statement_step(spool, statement)) == 1) {
-            id = sqlite3_column_int64(statement, 0);
-            lane = lanes_by_id(spool, sqlite3_column_int64(statement, 1));
-            if (lane != NULL && strcmp(lane->route, from) == 0)
-                break;
-            spool->move_after = id;
-        }
-        sqlite3_reset(statement);
-        if (result <= 0)
+        int result = next_settled(spool, from, &budget, &id, ret_end);
+        if (result == 0 && id != 0)
+            result = move_by_id(spool, id, to);
+        if (result < 0 || *ret_end)
             return result;
-        result = move_by_id(spool, id, to);
-        if (result < 0)
-            return result;
-        spool->move_after = id;
+        if (id == 0)
+            continue;
+        spool->move_settled++;
         (*count)++;
     }
     return 0;
@@ -320,8 +336,9 @@ static bool route_has_rows(struct sqlite_spool *spool, const char *route, bool s
     return false;
 }
 
+/* *ret_end: all that is settled has been looked at. */
 static int move_some(struct sqlite_spool *spool, const char *from, const char *to, unsigned limit,
-                     unsigned *count)
+                     unsigned *count, bool *ret_end)
 {
     int result = 0;
 
@@ -331,7 +348,7 @@ static int move_some(struct sqlite_spool *spool, const char *from, const char *t
             result = move_lane_queue(spool, lane, to, limit, count);
     }
     if (result == 0 && *count < limit && route_has_rows(spool, from, true))
-        result = move_settled(spool, from, to, limit, count);
+        result = move_settled(spool, from, to, limit, count, ret_end);
     return result;
 }
 
@@ -371,6 +388,7 @@ int sqlite_move(struct spool_backend *backend, const char *from, const char *to,
 {
     struct sqlite_spool *spool = sqlite_of(backend);
     unsigned count = 0;
+    bool end = false;
 
     int result = move_check_leases(spool, from);
     if (result == 0)
@@ -378,19 +396,21 @@ int sqlite_move(struct spool_backend *backend, const char *from, const char *to,
     if (result < 0)
         return result;
     int64_t after = spool->move_after;
-    result = move_some(spool, from, to, limit, &count);
+    result = move_some(spool, from, to, limit, &count, &end);
     bool done = result == 0 && !route_has_rows(spool, from, false);
     if (done)
         result = meta_delete(spool, "move");
-    else if (result == 0 && count == 0 && after == 0)
+    else if (result == 0 && end && count == 0 && spool->move_settled == 0)
         result = -EBADMSG; /* all were looked at: what is counted isn't there */
     if (result < 0) {
-        spool->move_after = after;
+        spool->move_after = result == -EBADMSG ? 0 : after;
         return result;
     }
     /* At the end of the outcomes, and yet some are left (rows settled meanwhile): once more. */
-    if (done || count < limit)
+    if (done || end) {
         spool->move_after = 0;
+        spool->move_settled = 0;
+    }
     *ret_moved = count;
     *ret_done = done;
     return 0;

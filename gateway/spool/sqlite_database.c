@@ -96,14 +96,14 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
     [STATEMENT_OUTCOME_AFTER] = "SELECT o.id, m.lane FROM outcomes AS o JOIN messages AS m"
                                 " ON m.id = o.id WHERE o.id > ?1 ORDER BY o.id",
     [STATEMENT_LIST_ALL] = "SELECT " ROW_COLUMNS ROW_FROM "WHERE m.id > ?1 ORDER BY m.id",
-    [STATEMENT_LIST_QUEUED] = "SELECT " ROW_COLUMNS ROW_FROM
-                              "WHERE m.id > ?1 AND (o.state IS NULL OR o.state = 0) ORDER BY m.id",
     [STATEMENT_LIST_LANE_QUEUED] =
         "SELECT " ROW_COLUMNS " FROM queue AS q JOIN messages AS m ON m.id = q.id"
         " LEFT JOIN outcomes AS o ON o.id = m.id WHERE q.lane = ?2 AND q.id > ?1 ORDER BY q.id",
     [STATEMENT_LIST_SETTLED] =
         "SELECT " ROW_COLUMNS " FROM outcomes AS o JOIN messages AS m ON m.id = o.id"
-        " WHERE o.id > ?1 AND o.state = ?2 ORDER BY o.id",
+        " WHERE o.id > ?1 AND o.id <= ?3 AND o.state = ?2 ORDER BY o.id",
+    [STATEMENT_OUTCOME_BOUND] =
+        "SELECT id FROM outcomes WHERE id > ?1 ORDER BY id LIMIT 1 OFFSET ?2",
     [STATEMENT_MESSAGE_AFTER] = "SELECT id, epoch FROM messages WHERE id > ?1 ORDER BY id",
     [STATEMENT_RECORD_INSERT] =
         "INSERT OR REPLACE INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",

@@ -75,9 +75,9 @@ enum statement {
     STATEMENT_OUTCOME_KEPT,
     STATEMENT_OUTCOME_AFTER,
     STATEMENT_LIST_ALL,
-    STATEMENT_LIST_QUEUED,
     STATEMENT_LIST_LANE_QUEUED,
     STATEMENT_LIST_SETTLED,
+    STATEMENT_OUTCOME_BOUND,
     STATEMENT_MESSAGE_AFTER,
     STATEMENT_RECORD_INSERT,
     STATEMENT_RECORD_GET,
@@ -183,7 +183,8 @@ struct sqlite_spool {
     bool absent_known;     /* if there was nothing recorded since */
     struct record_run run; /* built in this transaction; filter NULL: none */
     struct sqlite_reseal reseal, reseal_before;
-    int64_t move_after; /* so far a move has come */
+    int64_t move_after;    /* so far a move has come with what is settled, */
+    uint64_t move_settled; /* and so many it has found, in this round */
 };
 
 static inline struct sqlite_spool *sqlite_of(struct spool_backend *backend)
@@ -407,7 +408,7 @@ int sqlite_purge(struct spool_backend *backend, int64_t now_ms, unsigned limit);
 /* ---- sqlite_list.c ---- */
 
 int sqlite_list(struct spool_backend *backend, const struct spool_filter *filter,
-                spool_list_each *each, void *context);
+                spool_list_each *each, void *context, uint64_t *ret_next);
 int sqlite_show(struct spool_backend *backend, uint64_t id, struct spool_row *ret_row,
                 struct message **ret_message, struct answer_bytes **ret_answer);
 void sqlite_totals(struct spool_backend *backend, struct spool_totals *ret_totals);

@@ -235,13 +235,15 @@ static void list_row(void *context, const struct spool_row *row)
 
 static char *contents(struct spool_backend *backend)
 {
-    const struct spool_filter all = {0};
+    struct spool_filter all = {0};
     struct spool_totals totals;
     char *text = NULL;
     size_t size = 0;
     FILE *file = open_memstream(&text, &size);
 
-    assert_int_equal(spool_backend_list(backend, &all, list_row, file), 0);
+    do
+        assert_int_equal(spool_backend_list(backend, &all, list_row, file, &all.after_id), 0);
+    while (all.after_id != 0);
     spool_backend_totals(backend, &totals);
     fprintf(file, "%lu %lu %ld\n", (unsigned long)totals.queued, (unsigned long)totals.records,
             (long)totals.bytes);
