@@ -215,6 +215,7 @@ static void group_finish_settlement(struct spool *spool, struct spool_holding *h
             lane->stopped = true;
         spool_lane_wants_pump(spool, lane);
     }
+    spool_transient_recorded(holding);
     spool_holding_free(holding);
 }
 
@@ -256,6 +257,7 @@ static void settlement_is_unwritable(struct spool *spool, struct spool_holding *
                                                 : "it is not written down"));
     if (settles)
         settlement_give_up(spool, holding);
+    spool_transient_recorded(holding);
     spool_holding_free(holding);
 }
 
@@ -499,6 +501,9 @@ static void group_failed(struct spool *spool, int error)
 
     spool_fail(spool, error);
     group_forget_born(spool);
+    LIST_FOREACH_SAFE(node, following, &spool->settlements) {
+        spool_transient_recorded(LIST_ENTRY(node, struct spool_holding, node));
+    }
     LIST_FOREACH_SAFE(each, next, &spool->answered) {
         /* Its record may have been of this very transaction. */
         struct spool_put *put = LIST_ENTRY(each, struct spool_put, node);

@@ -95,7 +95,7 @@ struct spool_holding {
     struct spool *spool;
     const struct spool_sink_state *sink; /* whom it was handed to */
     struct spool_lane *lane;             /* lives as long as it has holdings */
-    struct spool_put *put;               /* transient: who waits for the outcome */
+    struct spool_put *put;               /* transient: who waits for the outcome, or its record */
     struct list_node node; /* lane->out, lane->transients, spool->born or spool->settlements */
     struct timer deadline; /* transient, while it waits for its turn */
     enum spool_task task;
@@ -217,6 +217,7 @@ __attribute__((warn_unused_result)) int spool_transient_put(struct spool *spool,
                                                             struct spool_put *put);
 void spool_transient_settled(struct spool_holding *holding);
 void spool_transient_give_up(struct spool_holding *holding, enum reason reason);
+void spool_transient_recorded(struct spool_holding *holding);
 struct spool_put *spool_under_way_find(struct spool *spool, const uint8_t digest[32]);
 void spool_under_way_add(struct spool *spool, struct spool_put *put);
 

@@ -29,9 +29,10 @@ static struct outcome outcome_of(const struct row_view *view)
                             .reason = view->last_reason == NULL ? "" : view->last_reason};
 }
 
-/* The outcome under a new id or in a new lane; the answer is the old one, for its new place. */
+/* The outcome under a new id or in a new lane; the answer is the old one, for its new place.
+ * after->answer_bytes becomes what was written. */
 static int outcome_reseal(struct sqlite_spool *spool, const struct row_view *before,
-                          const struct row_view *after, const struct outcome *outcome)
+                          struct row_view *after, const struct outcome *outcome)
 {
     const struct seal_place place = row_place(after, 'a');
     struct answer_bytes *answer = NULL;
@@ -40,12 +41,12 @@ static int outcome_reseal(struct sqlite_spool *spool, const struct row_view *bef
     if (result < 0 && result != -EBADMSG)
         return result;
     result = 0; /* an answer that can't be read any more is dropped */
+    after->answer_bytes = answer == NULL ? 0 : (int64_t)answer->length;
     if (answer != NULL)
         result = keys_seal(spool, &place, span_of(answer->data, answer->length));
     if (result == 0)
-        result =
-            outcome_put(spool, outcome, answer == NULL ? 0 : keys_current(spool)->id,
-                        answer == NULL ? 0 : (int64_t)answer->length, buffer_span(&spool->scratch));
+        result = outcome_put(spool, outcome, answer == NULL ? 0 : keys_current(spool)->id,
+                             after->answer_bytes, buffer_span(&spool->scratch));
     if (result == 0 && before->answer_epoch != 0)
         keys_forget(spool, before->answer_epoch, 'a', before->id);
     answer_bytes_release(&answer);
@@ -58,17 +59,18 @@ static int replay_in_place(struct sqlite_spool *spool, const struct row_view *vi
 {
     struct outcome outcome = outcome_of(view);
     struct sqlite_lane *lane = view->lane;
+    struct row_view after = *view;
 
     outcome.state = SPOOL_QUEUED;
     outcome.counted = 0;
     outcome.settled_ms = 0;
-    int result = outcome_reseal(spool, view, view, &outcome);
+    int result = outcome_reseal(spool, view, &after, &outcome);
     if (result == 0)
         result = queue_insert(spool, lane, view->id);
     if (result < 0)
         return result;
-    lanes_count(spool, lane, SPOOL_DEAD, view->bytes, 0, -1);
-    lanes_count(spool, lane, SPOOL_QUEUED, view->bytes, 0, 1);
+    lanes_count(spool, lane, SPOOL_DEAD, view->bytes, view->answer_bytes, -1);
+    lanes_count(spool, lane, SPOOL_QUEUED, view->bytes, after.answer_bytes, 1);
     if (lane->now.stopped_by == view->id)
         lane->now.stopped_by = 0;
     return 0;
@@ -96,7 +98,7 @@ static int replay_at_end(struct sqlite_spool *spool, const struct row_view *view
         result = queue_insert(spool, view->lane, after.id);
     if (result < 0)
         return result;
-    lanes_count(spool, view->lane, SPOOL_QUEUED, view->bytes, view->answer_bytes, 1);
+    lanes_count(spool, view->lane, SPOOL_QUEUED, view->bytes, after.answer_bytes, 1);
     struct row_view old = *view;
     old.answer_epoch = 0; /* outcome_reseal() has forgotten it */
     result = row_remove(spool, &old);
@@ -189,7 +191,7 @@ static int message_reseal(struct sqlite_spool *spool, const struct row_view *bef
     return result;
 }
 
-/* Seals the row anew, for its lane or another one. */
+/* Seals the row anew, for its lane or another one, and counts. */
 int row_reseal(struct sqlite_spool *spool, const struct row_view *view, struct sqlite_lane *lane)
 {
     struct row_view after = *view;
@@ -202,7 +204,11 @@ int row_reseal(struct sqlite_spool *spool, const struct row_view *view, struct s
     int result = message_reseal(spool, view, &after);
     if (result == 0 && view->has_outcome)
         result = outcome_reseal(spool, view, &after, &outcome);
-    return result;
+    if (result < 0)
+        return result;
+    lanes_count(spool, view->lane, view->state, view->bytes, view->answer_bytes, -1);
+    lanes_count(spool, lane, view->state, after.bytes, after.answer_bytes, 1);
+    return 0;
 }
 
 static int row_move(struct sqlite_spool *spool, const struct row_view *view,
@@ -220,8 +226,6 @@ static int row_move(struct sqlite_spool *spool, const struct row_view *view,
     }
     if (result < 0)
         return result;
-    lanes_count(spool, from, view->state, view->bytes, view->answer_bytes, -1);
-    lanes_count(spool, lane, view->state, view->bytes, view->answer_bytes, 1);
     if (from->now.stopped_by == view->id) {
         from->now.stopped_by = 0;
         if (lane->now.stopped_by == 0)

@@ -397,7 +397,7 @@ int sqlite_move(struct spool_backend *backend, const char *from, const char *to,
 __attribute__((warn_unused_result)) int acts_finish_move(struct sqlite_spool *spool);
 /* The view of row_get() ends. */
 void view_done(struct sqlite_spool *spool);
-/* Seals the row anew, for its lane or another one. */
+/* Seals the row anew, for its lane or another one, and counts. */
 __attribute__((warn_unused_result)) int
 row_reseal(struct sqlite_spool *spool, const struct row_view *view, struct sqlite_lane *lane);
 

@@ -636,6 +636,76 @@ static void a_row_that_was_tampered_with_is_a_dead_letter(void **state)
     }
 }
 
+static int64_t number_of(struct bench *bench, const char *sql)
+{
+    sqlite3 *database = NULL;
+    sqlite3_stmt *statement = NULL;
+
+    spool_backend_close(&bench->backend);
+    assert_int_equal(sqlite3_open_v2(bench->files.database, &database, SQLITE_OPEN_READWRITE, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(database, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    int64_t number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(database);
+    return number;
+}
+
+/* What is done to a dead letter whose answer can't be read any more; the answer is dropped. */
+static void replay_it(struct bench *bench)
+{
+    uint64_t id;
+
+    assert_int_equal(spool_backend_replay(bench->backend, 1, true, 2000, &id), 0);
+}
+
+static void move_it(struct bench *bench)
+{
+    uint64_t moved;
+
+    assert_int_equal(spool_backend_move(bench->backend, "r", "s", &moved), 0);
+}
+
+static void seal_it_anew(struct bench *bench)
+{
+    assert_true(spool_backend_purge(bench->backend, 2000, 100) > 0);
+}
+
+static void an_answer_that_is_dropped_weighs_nothing(void **state)
+{
+    static const struct {
+        bool stop_lane;
+        void (*act)(struct bench *bench);
+    } cases[] = {{true, replay_it}, {false, replay_it}, {true, move_it}, {true, seal_it_anew}};
+    struct bench *bench = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct verdict refused = {.kind = VERDICT_REFUSED};
+        struct taken taken;
+        put_plain(bench, 1);
+        taken = lease_some(bench, 1);
+        refused.answer = answer_bytes_new(span_of_string("MSA|AR|" CANARY));
+        assert_int_equal(spool_backend_begin(bench->backend), 0);
+        assert_int_equal(spool_backend_settle(bench->backend, taken.ids[0], &refused, 0, false,
+                                              cases[i].stop_lane, 1000),
+                         0);
+        assert_int_equal(spool_backend_commit(bench->backend), 0);
+        answer_bytes_release(&refused.answer);
+        run_sql(bench, "UPDATE outcomes SET answer = zeroblob(length(answer))");
+        rotate(bench, KEYS_TWO_ONE);
+        assert_int_equal(spool_backend_begin(bench->backend), 0);
+        cases[i].act(bench);
+        assert_int_equal(spool_backend_commit(bench->backend), 0);
+        assert_int_equal(number_of(bench, "SELECT sum(answer_bytes) FROM outcomes"), 0);
+        assert_int_equal(number_of(bench, "SELECT sum(bytes) FROM lanes"),
+                         number_of(bench, "SELECT sum(bytes + 256) FROM messages"));
+        teardown(state);
+        assert_int_equal(setup(state), 0);
+        bench = *state;
+    }
+}
+
 static void a_batch_stays_a_batch(void **state)
 {
     struct bench *bench = *state;
@@ -780,6 +850,7 @@ int main(void)
         WITH_SPOOL(a_recount_sees_what_comes_and_goes_meanwhile),
         WITH_SPOOL(a_slice_that_is_rolled_back_is_done_again),
         WITH_SPOOL(a_row_that_was_tampered_with_is_a_dead_letter),
+        WITH_SPOOL(an_answer_that_is_dropped_weighs_nothing),
         WITH_SPOOL(a_batch_stays_a_batch),
         WITH_SPOOL(what_is_no_spool_is_refused),
         WITH_SPOOL(files_are_the_owners_alone),

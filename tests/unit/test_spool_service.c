@@ -770,6 +770,62 @@ static void delivered_is_answered_by_the_verdict(void **state)
     assert_int_equal(bench->entry_count, 1);
 }
 
+static void put_delivered_numbered(const char *text, long number)
+{
+    struct spool_put *put = make_put(text, "r/p", 0);
+
+    put->delivered = put->wait = true;
+    put->deadline_ms = clock_monotonic_ms(clock_system()) + 5000;
+    put->sequence_set = true;
+    put->sequence_key = strdup("listener/peer");
+    put->sequence_last = number;
+    spool_put(bench->spool, put);
+}
+
+/* A crash between the answer and the commit would lose the number, and the sender's next message would
+ * be refused for its own. */
+static void a_sequence_number_is_on_disk_before_the_answer(void **state)
+{
+    struct waiting_call sequence = {.work = work_sequence};
+
+    (void)state;
+    start_plain();
+    put_delivered_numbered("A|1", 17);
+    EVENTUALLY(bench->entry_count == 1);
+    atomic_store(&bench->faulty->commit_delay_us, 200000);
+    int before = atomic_load(&bench->faulty->commits);
+    settle(0, VERDICT_ACCEPTED);
+    EVENTUALLY(bench->answer_count == 1);
+    assert_true(atomic_load(&bench->faulty->commits) > before);
+    assert_int_equal(bench->answers[0]->outcome, SPOOL_SAFE);
+    atomic_store(&bench->faulty->commit_delay_us, 0);
+    assert_int_equal(run_call(&sequence), 0);
+    assert_int_equal(sequence.sequence, 17);
+}
+
+/* The store has it: the sender need not wait for our disk. The number is written when that works. */
+static void a_sequence_number_that_cannot_be_written_holds_up_no_answer(void **state)
+{
+    struct waiting_call sequence = {.work = work_sequence};
+
+    (void)state;
+    start_plain();
+    put_delivered_numbered("A|1", 17);
+    put_delivered_numbered("B|1", 18);
+    EVENTUALLY(bench->entry_count == 2);
+    atomic_store(&bench->faulty->commit_error, -EIO);
+    settle(0, VERDICT_ACCEPTED);
+    EVENTUALLY(bench->answer_count == 1 && is_failed());
+    assert_int_equal(bench->answers[0]->outcome, SPOOL_SAFE);
+    settle(1, VERDICT_ACCEPTED);
+    EVENTUALLY(bench->answer_count == 2);
+    assert_int_equal(bench->answers[1]->outcome, SPOOL_SAFE);
+    atomic_store(&bench->faulty->commit_error, 0);
+    EVENTUALLY(!is_failed());
+    assert_int_equal(run_call(&sequence), 0);
+    assert_int_equal(sequence.sequence, 18);
+}
+
 static void delivered_failures_are_tried_anew(void **state)
 {
     static const struct {
@@ -1246,6 +1302,8 @@ int main(void)
         TEST(a_lane_without_order_has_a_wider_window),
         TEST(delivered_is_answered_by_the_verdict),
         TEST(delivered_failures_are_tried_anew),
+        TEST(a_sequence_number_is_on_disk_before_the_answer),
+        TEST(a_sequence_number_that_cannot_be_written_holds_up_no_answer),
         TEST(a_copy_waits_for_the_first_ones_outcome),
         TEST(delivered_waits_behind_what_is_stored),
         TEST(delivered_has_a_deadline_while_it_waits),
