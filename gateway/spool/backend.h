@@ -54,9 +54,8 @@ void spool_row_clear(struct spool_row *row);
 /* A safe message's record, for retransmissions. */
 struct spool_record {
     int64_t recorded_ms;
-    char code[3]; /* what the store said (MSA-1), "" in stored mode */
-    struct answer_bytes
-        *answer; /* the store's own answer, where one came (delivered); may be NULL */
+    char code[3]; /* what the store said (MSA-1); "": stored mode, and nothing that is to be kept */
+    struct answer_bytes *answer; /* the store's own answer, where one came; may be NULL */
     bool answer_is_hl7;
 };
 

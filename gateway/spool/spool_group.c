@@ -7,6 +7,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- answers ---- */
@@ -139,6 +140,32 @@ int spool_transaction(struct spool *spool, int (*work)(struct spool *spool, void
 
 /* ---- what is to be written down ---- */
 
+/* Into the record that the put has left, for the sender's repeats: its own connection may be gone, and
+ * the row goes, too. A record that is past its window, or discarded, is not made again. */
+static int keep_verdict(struct spool *spool, const struct message *message, struct verdict verdict,
+                        int64_t now_ms)
+{
+    struct spool_record record = {0};
+
+    int result = spool_backend_record_find(spool->backend, message->digest, now_ms, &record);
+    if (result < 0)
+        return result == -ENOENT ? 0 : result;
+    if (verdict.code[0] == '\0') /* no HL7 came; a refusal then has nothing to say of the content */
+        snprintf(verdict.code, sizeof verdict.code, "%s",
+                 verdict.kind == VERDICT_ACCEPTED ? "AA" : "AR");
+    result = spool_backend_record_put(spool->backend, message, &verdict, record.recorded_ms);
+    spool_record_clear(&record);
+    return result;
+}
+
+static bool verdict_is_kept(const struct spool_holding *holding)
+{
+    enum verdict_kind kind = holding->entry.verdict.kind;
+
+    return holding->task == TASK_SETTLE && (kind == VERDICT_ACCEPTED || kind == VERDICT_REFUSED) &&
+           holding->entry.message->keep_verdict && holding->entry.message->control_id.length > 0;
+}
+
 static int group_write_settlement(struct spool *spool, struct spool_holding *holding,
                                   int64_t now_ms)
 {
@@ -157,6 +184,8 @@ static int group_write_settlement(struct spool *spool, struct spool_holding *hol
     } else if (!entry->released) {
         result = spool_backend_settle(spool->backend, entry->id, &verdict, entry->retry_due_wall_ms,
                                       holding->task == TASK_NOTE, entry->stop_lane, now_ms);
+        if (result == 0 && verdict_is_kept(holding))
+            result = keep_verdict(spool, entry->message, verdict, now_ms);
     }
     /* Gone already, or never leased: nothing of it can be written down, now or later. */
     return result == -ENOENT || result == -ESTALE ? 0 : result;
@@ -268,7 +297,8 @@ static void put_answer_from_record(struct spool *spool, struct spool_put *put,
 {
     put->outcome = SPOOL_SAFE;
     put->repeated = true;
-    put->verdict.kind = VERDICT_ACCEPTED;
+    put->verdict.kind =
+        record->code[0] == '\0' || record->code[1] == 'A' ? VERDICT_ACCEPTED : VERDICT_REFUSED;
     memcpy(put->verdict.code, record->code, sizeof put->verdict.code);
     put->verdict.answer = record->answer;
     put->verdict.answer_is_hl7 = record->answer_is_hl7;

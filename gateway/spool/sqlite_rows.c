@@ -10,11 +10,13 @@
 
 #define SPANS ((size_t)3)
 #define SPANS_BYTES (SPANS * 8)
-/* In the last one's offset, which no body reaches: the seal covers spans, and not the column batch.
- * Older builds wrote neither bit. */
+/* In the last two ones' offsets, whose bits no body reaches: the seal covers spans, and not the column
+ * batch. Older builds wrote none of these bits. */
 #define SPANS_AT (SPANS_BYTES - 8)
 #define SPANS_FLAGGED UINT8_C(0x80)
 #define SPANS_BATCH UINT8_C(0x40)
+#define SPANS_VERDICT_AT (SPANS_BYTES - 16)
+#define SPANS_VERDICT UINT8_C(0x80) /* keep_verdict */
 #define SPANS_FLAGS (UINT32_C(0xc0) << 24)
 
 /* ---- where the header's fields are in the body ---- */
@@ -47,6 +49,7 @@ static void spans_write(const struct message *message, uint8_t out[SPANS_BYTES])
         put_u32(out + (size_t)8 * i + 4, fields[i].length);
     }
     out[SPANS_AT] |= SPANS_FLAGGED | (message->batch ? SPANS_BATCH : 0);
+    out[SPANS_VERDICT_AT] |= message->keep_verdict ? SPANS_VERDICT : 0;
 }
 
 /* Whether the column says what was sealed. */
@@ -205,6 +208,8 @@ static struct message *message_of(struct sqlite_spool *spool, const struct row_v
     message->message_type = span_read(view->spans, 1, message->body);
     message->facility = span_read(view->spans, 2, message->body);
     message->batch = view->batch;
+    message->keep_verdict = view->spans.length == SPANS_BYTES &&
+                            ((uint8_t)view->spans.data[SPANS_VERDICT_AT] & SPANS_VERDICT) != 0;
     message->received_wall_ms = view->received_ms;
     message->connection = row_connection(spool, view);
     return message;

@@ -706,7 +706,7 @@ static void an_answer_that_is_dropped_weighs_nothing(void **state)
     }
 }
 
-static void a_batch_stays_a_batch(void **state)
+static void what_a_message_is_survives_a_restart(void **state)
 {
     struct bench *bench = *state;
     struct message *message = make_message();
@@ -714,7 +714,7 @@ static void a_batch_stays_a_batch(void **state)
     struct answer_bytes *answer = NULL;
     uint64_t id;
 
-    message->batch = true;
+    message->batch = message->keep_verdict = true;
     assert_int_equal(spool_backend_digest(bench->backend, message), 0);
     assert_int_equal(spool_backend_begin(bench->backend), 0);
     assert_int_equal(spool_backend_put(bench->backend, message, "r", "r/p", false, 1000, &id), 0);
@@ -724,6 +724,7 @@ static void a_batch_stays_a_batch(void **state)
     assert_int_equal(spool_backend_show(bench->backend, id, &row, &message, &answer), 0);
     assert_non_null(message);
     assert_true(message->batch);
+    assert_true(message->keep_verdict);
     assert_true(span_equal_string(message->control_id, "ID1"));
     assert_int_equal(message->facility.length, 0);
     spool_row_clear(&row);
@@ -851,7 +852,7 @@ int main(void)
         WITH_SPOOL(a_slice_that_is_rolled_back_is_done_again),
         WITH_SPOOL(a_row_that_was_tampered_with_is_a_dead_letter),
         WITH_SPOOL(an_answer_that_is_dropped_weighs_nothing),
-        WITH_SPOOL(a_batch_stays_a_batch),
+        WITH_SPOOL(what_a_message_is_survives_a_restart),
         WITH_SPOOL(what_is_no_spool_is_refused),
         WITH_SPOOL(files_are_the_owners_alone),
         WITH_SPOOL(a_second_process_is_refused),

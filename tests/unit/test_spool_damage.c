@@ -225,6 +225,7 @@ static void a_batch_of_an_older_build_is_one(void **state)
     assert_int_equal(spool_backend_show(backend, id, &row, &found, &answer), 0);
     assert_non_null(found);
     assert_true(found->batch);
+    assert_false(found->keep_verdict);
     spool_row_clear(&row);
     message_release(&found);
     message_release(&message);
