@@ -23,6 +23,7 @@ struct queue_work {
     char *routes[CONTROL_PAGE];
     int results[CONTROL_PAGE];
     size_t count;
+    uint64_t next; /* where the list goes on; 0: its end was reached */
     uint64_t new_id;
     /* sums over the calls */
     const char *done_name; /* "replayed" */
@@ -109,7 +110,6 @@ static void list_row(void *context, const struct spool_row *row)
     struct queue_work *work = context;
 
     json_array_append_new(work->rows, control_entry_json(row));
-    work->filter.after_id = row->id;
     work->count++;
 }
 
@@ -119,9 +119,12 @@ static void list_call(struct spool_call *call, struct spool *spool, struct spool
 
     (void)spool;
     work->count = 0;
+    work->next = 0;
     work->rows = json_array();
-    call->result =
-        work->rows == NULL ? -ENOMEM : spool_backend_list(backend, &work->filter, list_row, work);
+    call->result = work->rows == NULL
+                       ? -ENOMEM
+                       : spool_backend_list(backend, &work->filter, list_row, work, &work->next);
+    work->filter.after_id = work->next;
 }
 
 static void list_again(struct control_request *request)
@@ -149,7 +152,7 @@ static void list_done(struct spool_call *call)
 {
     struct queue_work *work = call->context;
     struct control_request *request = work->request;
-    bool last = work->count < work->filter.limit;
+    bool last = work->next == 0;
 
     if (call->result < 0) {
         queue_work_fail(work, call->result);
@@ -225,7 +228,7 @@ static void act_on_one(struct spool_call *call, struct spool *spool, struct spoo
     call->result = work->results[0] = work->act(work, spool, work->ids[0]);
     if (call->result == -EBUSY && work->revoked == NULL) {
         work->count = 0;
-        (void)!spool_backend_list(backend, &this_one, act_collect, work);
+        (void)!spool_backend_list(backend, &this_one, act_collect, work, &work->next);
         work->count = 1;
     }
 }
@@ -236,13 +239,13 @@ static void act_on_page(struct spool_call *call, struct spool *spool, struct spo
     struct queue_work *work = call->context;
 
     work->count = 0;
+    work->next = 0;
     work->page_after = work->filter.after_id;
     queue_work_forget_routes(work);
-    call->result = spool_backend_list(backend, &work->filter, act_collect, work);
-    for (size_t i = 0; call->result == 0 && i < work->count; i++) {
+    call->result = spool_backend_list(backend, &work->filter, act_collect, work, &work->next);
+    for (size_t i = 0; call->result == 0 && i < work->count; i++)
         work->results[i] = work->act(work, spool, work->ids[i]);
-        work->filter.after_id = work->ids[i];
-    }
+    work->filter.after_id = work->next;
 }
 
 static void act_tell(struct queue_work *work, bool busy_too)
@@ -316,7 +319,7 @@ static void act_on_one_done(struct spool_call *call)
 static void act_on_page_done(struct spool_call *call)
 {
     struct queue_work *work = call->context;
-    bool last = work->count < CONTROL_PAGE;
+    bool last = work->next == 0;
 
     if (call->result == 0 && act_ask_back(work))
         return;

@@ -221,6 +221,14 @@ static enum exchange_action judge_content(struct exchange *exchange,
     return EXCHANGE_PUT;
 }
 
+static bool verdict_is_wanted(const struct message *message, const struct config_listener *listener)
+{
+    const struct verdict accepted = {.kind = VERDICT_ACCEPTED}, refused = {.kind = VERDICT_REFUSED};
+
+    return exchange_application_due(message, &accepted, listener) ||
+           exchange_application_due(message, &refused, listener);
+}
+
 int exchange_judge(struct exchange *exchange, const struct exchange_policy *policy, char *body,
                    size_t length, uint64_t connection, int64_t wall_ms, long sequence_last,
                    enum exchange_action *ret_action)
@@ -235,6 +243,8 @@ int exchange_judge(struct exchange *exchange, const struct exchange_policy *poli
     }
     *ret_action = judge_content(exchange, policy, exchange->message->body, sequence_last);
     describe_message(exchange, connection, wall_ms);
+    exchange->message->keep_verdict =
+        *ret_action == EXCHANGE_PUT && verdict_is_wanted(exchange->message, policy->listener);
     return 0;
 }
 
@@ -328,6 +338,8 @@ void exchange_result_of_put(const struct spool_put *put, struct exchange_result 
     ret_result->repeated = put->repeated;
     ret_result->not_put = false;
     ret_result->verdict = put->delivered ? &put->verdict : NULL;
+    ret_result->kept =
+        !put->delivered && put->repeated && put->verdict.code[0] != '\0' ? &put->verdict : NULL;
     ret_result->reason = put->reason;
     ret_result->error = ACK_ERROR_NONE;
     ret_result->location = NULL;

@@ -39,6 +39,7 @@ struct exchange_result {
     int error;                     /* table 0357 */
     const char *location;          /* ERR-2, written with ^; NULL: none */
     const struct verdict *verdict; /* delivered mode, or an application acknowledgment made later */
+    const struct verdict *kept;    /* a repeat's: what the store has said already; NULL: nothing */
     bool has_sequence;
     long sequence; /* MSA-4 */
 };

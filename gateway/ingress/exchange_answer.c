@@ -190,6 +190,39 @@ static bool application_comes_later(const struct answering *answering)
            listener_answers_later(listener) && listener_is_enhanced(listener, answering->header);
 }
 
+static void result_of_verdict(const struct verdict *verdict, struct exchange_result *ret_result)
+{
+    *ret_result = (struct exchange_result){
+        .outcome = exchange_outcome_of_verdict(verdict),
+        .verdict = verdict,
+    };
+    if (ret_result->outcome == ACK_OUTCOME_ACCEPTED) {
+        return;
+    }
+    ret_result->reason = REASON_REFUSED_BY_STORE;
+    ret_result->error = verdict->error_code != 0 ? verdict->error_code : ACK_ERROR_INTERNAL;
+    ret_result->location = verdict->error_location[0] == '\0' ? NULL : verdict->error_location;
+}
+
+/* The sender asks again, and the store has spoken since: that acknowledgment, too, in a frame of its own.
+ * The accept acknowledgment is in out already, so that MSH-15 counts as NE here. */
+static int append_kept(struct answering *answering)
+{
+    struct msh header = *answering->header;
+    struct exchange_result result;
+    struct answering kept = *answering;
+    struct ack_plan plan;
+
+    result_of_verdict(answering->result->kept, &result);
+    result.repeated = true;
+    kept.result = &result;
+    kept.header = &header;
+    header.accept = MSH_CONDITION_NE;
+    plan = ack_decide(&header, (enum ack_mode)answering->policy->listener->acknowledgment,
+                      result.outcome, result.error);
+    return plan.application ? append_frame(&kept, plan.application_code) : 0;
+}
+
 static int append_answers(struct answering *answering)
 {
     const struct exchange_result *result = answering->result;
@@ -218,6 +251,8 @@ static int append_answers(struct answering *answering)
     }
     if (error == 0 && plan.application && !application_comes_later(answering)) {
         error = append_frame(answering, plan.application_code);
+    } else if (error == 0 && result->kept != NULL && application_comes_later(answering)) {
+        error = append_kept(answering);
     }
     return error;
 }
@@ -261,20 +296,6 @@ int exchange_answer(const struct exchange *exchange, const struct exchange_polic
 }
 
 /* ---- application acknowledgments made later ---- */
-
-static void result_of_verdict(const struct verdict *verdict, struct exchange_result *ret_result)
-{
-    *ret_result = (struct exchange_result){
-        .outcome = exchange_outcome_of_verdict(verdict),
-        .verdict = verdict,
-    };
-    if (ret_result->outcome == ACK_OUTCOME_ACCEPTED) {
-        return;
-    }
-    ret_result->reason = REASON_REFUSED_BY_STORE;
-    ret_result->error = verdict->error_code != 0 ? verdict->error_code : ACK_ERROR_INTERNAL;
-    ret_result->location = verdict->error_location[0] == '\0' ? NULL : verdict->error_location;
-}
 
 /* What MSH-16 wants for this outcome. The accept acknowledgment has gone out already, so that
  * MSH-15 counts as NE here. */

@@ -373,7 +373,7 @@ void worker_notice(struct worker *worker, struct spool_notice *notice)
         connection_notice(served->connection, notice);
         return;
     }
-    count_unsent(worker, notice); /* the verdict stays with the message's record */
+    count_unsent(worker, notice); /* the spool has kept the verdict, for a repeat */
     spool_notice_free(&notice);
 }
 

@@ -252,6 +252,7 @@ static void router_look_again(struct router *router)
             report_queueing(route);
     }
     LIST_FOREACH_SAFE(node, following, &router->targets) {
+        target_forget_patience(TARGET_OF(node));
         target_probe_now(TARGET_OF(node));
         target_pump(TARGET_OF(node));
     }

@@ -212,6 +212,7 @@ int target_count_failures(const struct target *target, const struct job *job,
                           const struct verdict *verdict);
 void target_note(struct target *target, struct job *job, bool was_probe,
                  const struct verdict *verdict, const struct decide_output *decided);
+void target_forget_patience(struct target *target);
 void target_probe_now(struct target *target);
 void target_check_alarm(struct target *target);
 

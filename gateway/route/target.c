@@ -211,6 +211,30 @@ void target_note(struct target *target, struct job *job, bool was_probe,
         target_failed(target, job, was_probe, verdict, decided);
 }
 
+static void lane_forget_patience(struct lane *lane)
+{
+    LIST_FOREACH_SAFE(node, following, &lane->jobs[JOB_BACKING_OFF]) {
+        struct job *job = LIST_ENTRY(node, struct job, node);
+
+        if (job->not_before_ms > 0) {
+            job->not_before_ms = 0;
+            job_wake(job);
+        }
+    }
+}
+
+/* How long the store wanted to be left alone was about how things were before. */
+void target_forget_patience(struct target *target)
+{
+    LIST_FOREACH_SAFE(node, following, &target->routes) {
+        struct route *route = ROUTE_OF(node);
+
+        LIST_FOREACH_SAFE(lane, next, &route->lanes) {
+            lane_forget_patience(LIST_ENTRY(lane, struct lane, in_route));
+        }
+    }
+}
+
 /* Somebody has just changed something: see at once whether it has helped. */
 void target_probe_now(struct target *target)
 {

@@ -172,9 +172,9 @@ int spool_backend_move(struct spool_backend *backend, const char *from, const ch
 }
 
 int spool_backend_list(struct spool_backend *backend, const struct spool_filter *filter,
-                       spool_list_each *each, void *context)
+                       spool_list_each *each, void *context, uint64_t *ret_next)
 {
-    return backend->operations->list(backend, filter, each, context);
+    return backend->operations->list(backend, filter, each, context, ret_next);
 }
 
 int spool_backend_show(struct spool_backend *backend, uint64_t id, struct spool_row *ret_row,

@@ -14,8 +14,9 @@
  * After a failed operation other than -ENOENT, -ESTALE, -EBUSY, -EXDEV, -EINVAL or put's -ENOSPC the
  * transaction can only be rolled back; commit then fails by itself. The backend stays usable.
  * Times are wall-clock milliseconds. Bodies are encrypted by the implementation (seal.h).
- * Errors: -ENOSPC maximum_bytes reached or disk full; -EIO; -ENOMEM; -ENOENT no such entry;
- * -ESTALE the lease has passed to somebody else; -EACCES wrong key.
+ * Errors: -ENOSPC maximum_bytes reached or disk full; -EIO; -ENOMEM; -EUCLEAN the database is damaged
+ * where it was read or written; -ENOENT no such entry; -ESTALE the lease has passed to somebody else;
+ * -EACCES wrong key.
  */
 #ifndef MLLPGW_SPOOL_BACKEND_H
 #define MLLPGW_SPOOL_BACKEND_H
@@ -53,9 +54,8 @@ void spool_row_clear(struct spool_row *row);
 /* A safe message's record, for retransmissions. */
 struct spool_record {
     int64_t recorded_ms;
-    char code[3]; /* what the store said (MSA-1), "" in stored mode */
-    struct answer_bytes
-        *answer; /* the store's own answer, where one came (delivered); may be NULL */
+    char code[3]; /* what the store said (MSA-1); "": stored mode, and nothing that is to be kept */
+    struct answer_bytes *answer; /* the store's own answer, where one came; may be NULL */
     bool answer_is_hl7;
 };
 
@@ -77,7 +77,7 @@ struct spool_filter {
     bool by_state;
     enum spool_state state;
     uint64_t after_id; /* paging */
-    unsigned limit;
+    unsigned limit;    /* matching rows a call; 0: no limit of its own */
 };
 
 /* What a row costs besides its body and its answer, when compared with maximum_bytes. */
@@ -150,7 +150,8 @@ void spool_record_clear(struct spool_record *record);
 /* Leases the lane's next entries in order (not leased, QUEUED), at most limit rows and about
  * limit_bytes (at least one row). Calls each with the row and its message; each takes over the
  * message's reference and the row's strings. Rows whose body can't be read (damage) are made dead
- * letters with a reason and skipped. Returns how many, or an error. A stopped lane gives none.
+ * letters with a reason and skipped; so is what is queued without a row, which nothing is left of.
+ * Returns how many, or an error. A stopped lane gives none.
  * Inside a transaction (for the dead letters). */
 __attribute__((warn_unused_result)) int
 spool_backend_lease(struct spool_backend *backend, const char *lane, unsigned limit,
@@ -195,10 +196,14 @@ __attribute__((warn_unused_result)) int
 spool_backend_move_slice(struct spool_backend *backend, const char *from, const char *to,
                          unsigned limit, uint64_t *ret_moved, bool *ret_done);
 
-/* Metadata in order of id; each must not keep the row's strings. */
+/* Metadata in order of id; each must not keep the row's strings. A call looks at SPOOL_LIST_ROWS rows at
+ * most, whether they match or not, so that a list that matches little holds up nobody: to go on, call
+ * again with after_id = *ret_next; 0: the end was reached. */
+#define SPOOL_LIST_ROWS 4096
 __attribute__((warn_unused_result)) int
 spool_backend_list(struct spool_backend *backend, const struct spool_filter *filter,
-                   void (*each)(void *context, const struct spool_row *row), void *context);
+                   void (*each)(void *context, const struct spool_row *row), void *context,
+                   uint64_t *ret_next);
 /* One entry with body and the last answer (either may come back NULL). */
 __attribute__((warn_unused_result)) int spool_backend_show(struct spool_backend *backend,
                                                            uint64_t id, struct spool_row *ret_row,

@@ -18,29 +18,33 @@
 
 static bool memory_matches(const struct memory_row *row, const struct spool_filter *filter)
 {
-    return row != NULL && row->row.id > filter->after_id &&
-           (filter->route == NULL || strcmp(filter->route, row->row.route) == 0) &&
+    return (filter->route == NULL || strcmp(filter->route, row->row.route) == 0) &&
            (filter->lane == NULL || strcmp(filter->lane, row->row.lane) == 0) &&
            (filter->peer == NULL || strcmp(filter->peer, row->row.peer) == 0) &&
            (!filter->by_state || filter->state == row->row.state);
 }
 
 static int memory_list(struct spool_backend *backend, const struct spool_filter *filter,
-                       spool_list_each *each, void *context)
+                       spool_list_each *each, void *context, uint64_t *ret_next)
 {
     struct memory *memory = memory_of(backend);
-    unsigned count = 0;
+    unsigned looked = 0, count = 0;
+    uint64_t next = 0;
 
-    for (size_t i = 0; i < memory->slot_count; i++) {
-        if (!memory_matches(memory->slots[i].row, filter))
+    for (size_t i = 0; i < memory->slot_count && next == 0; i++) {
+        const struct memory_row *from = memory->slots[i].row;
+        if (from == NULL || from->row.id <= filter->after_id)
             continue;
-        if (filter->limit > 0 && count == filter->limit)
-            break;
-        struct spool_row row = memory->slots[i].row->row;
-        row.leased = leases_has(&memory->leases, row.id);
-        each(context, &row);
-        count++;
+        if (memory_matches(from, filter)) {
+            struct spool_row row = from->row;
+            row.leased = leases_has(&memory->leases, row.id);
+            each(context, &row);
+            count++;
+        }
+        if (++looked == SPOOL_LIST_ROWS || (filter->limit > 0 && count == filter->limit))
+            next = from->row.id;
     }
+    *ret_next = next;
     return 0;
 }
 

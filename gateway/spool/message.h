@@ -28,6 +28,8 @@ struct message {
     struct span facility;     /* MSH-4.1, into body */
     struct span body;
     bool batch; /* FHS/BHS envelope or several MSH */
+    bool
+        keep_verdict; /* stored: the sender is to hear the store's verdict, also if it asks again */
     int64_t received_wall_ms;
     uint64_t connection; /* where an application acknowledgment made later belongs; 0: nowhere */
     uint8_t digest[32];  /* keyed digest of peer, MSH-10 and bytes; zeros until the spool made it */

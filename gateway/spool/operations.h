@@ -42,7 +42,7 @@ struct spool_operations {
     int (*move)(struct spool_backend *backend, const char *from, const char *to, unsigned limit,
                 uint64_t *ret_moved, bool *ret_done);
     int (*list)(struct spool_backend *backend, const struct spool_filter *filter,
-                spool_list_each *each, void *context);
+                spool_list_each *each, void *context, uint64_t *ret_next);
     int (*show)(struct spool_backend *backend, uint64_t id, struct spool_row *ret_row,
                 struct message **ret_message, struct answer_bytes **ret_answer);
     void (*totals)(struct spool_backend *backend, struct spool_totals *ret_totals);

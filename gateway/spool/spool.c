@@ -277,6 +277,7 @@ static void spool_drop_settlements(struct spool *spool)
         struct spool_holding *holding = LIST_ENTRY(node, struct spool_holding, node);
         if (holding->task == TASK_SETTLE)
             spool_holding_back(holding);
+        spool_transient_recorded(holding);
         spool_holding_free(holding);
     }
 }

@@ -80,7 +80,8 @@ struct spool_put {
     enum spool_outcome outcome;
     enum reason reason;
     bool repeated;          /* answered from the record, or together with a copy under way */
-    struct verdict verdict; /* delivered: owned by the put; its answer too */
+    struct verdict verdict; /* owned by the put; its answer too. delivered; or stored, of a repeat
+                               whose verdict was kept: else its code is "" */
     /* private */
     struct spool *spool;
     struct spool_target *targets;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- calls ---- */
 
@@ -123,10 +124,11 @@ static int lane_of_row(struct spool *spool, uint64_t id, struct spool_lane **ret
 {
     const struct spool_filter filter = {.after_id = id - 1, .limit = 1};
     struct lane_of_row search = {spool, id, NULL, false};
+    uint64_t next = 0;
 
     if (id == 0)
         return -ENOENT;
-    int result = spool_backend_list(spool->backend, &filter, find_lane_of_row, &search);
+    int result = spool_backend_list(spool->backend, &filter, find_lane_of_row, &search, &next);
     if (result < 0)
         return result;
     if (!search.found)
@@ -332,7 +334,10 @@ void spool_purge_slice(struct spool *spool)
 
     if (result > 0)
         return; /* there may be more: another slice behind the next group */
-    if (result < 0 && spool->failure == 0)
+    if (result < 0 && spool_error_is_the_lanes(result))
+        LOG_EVENT(LOG_LEVEL_ERROR, "spool-purge-failed", LOG_STRING("reason", strerror(-result)),
+                  LOG_STRING("consequence", "what is past its time stays for now"));
+    else if (result < 0 && spool->failure == 0)
         spool_fail(spool, result);
     spool_lanes_trim(spool);
     spool->purge_due = false;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- answers ---- */
@@ -95,12 +96,18 @@ void spool_recover(struct spool *spool)
               LOG_STRING("consequence", "messages are taken"));
 }
 
-/* What fails for everybody, and what another try may cure. Any other error is about the entry in hand
- * (too long, too large, damaged): it would fail again with each group that it is part of. */
-static bool error_is_the_disks(int error)
+/* What fails for everybody, and what another try may cure; or a damaged database, which can't be
+ * written to for certain. Any other error is about the entry in hand (too long, too large, damaged):
+ * it would fail again with each group that it is part of. */
+bool spool_error_is_the_disks(int error)
 {
     return error == -ENOSPC || error == -EIO || error == -EROFS || error == -EBUSY ||
-           error == -ENOMEM;
+           error == -ENOMEM || error == -EUCLEAN;
+}
+
+bool spool_error_is_the_lanes(int error)
+{
+    return error == -EUCLEAN || !spool_error_is_the_disks(error);
 }
 
 static void group_is_full(struct spool *spool, int64_t bytes, unsigned rows)
@@ -133,6 +140,32 @@ int spool_transaction(struct spool *spool, int (*work)(struct spool *spool, void
 
 /* ---- what is to be written down ---- */
 
+/* Into the record that the put has left, for the sender's repeats: its own connection may be gone, and
+ * the row goes, too. A record that is past its window, or discarded, is not made again. */
+static int keep_verdict(struct spool *spool, const struct message *message, struct verdict verdict,
+                        int64_t now_ms)
+{
+    struct spool_record record = {0};
+
+    int result = spool_backend_record_find(spool->backend, message->digest, now_ms, &record);
+    if (result < 0)
+        return result == -ENOENT ? 0 : result;
+    if (verdict.code[0] == '\0') /* no HL7 came; a refusal then has nothing to say of the content */
+        snprintf(verdict.code, sizeof verdict.code, "%s",
+                 verdict.kind == VERDICT_ACCEPTED ? "AA" : "AR");
+    result = spool_backend_record_put(spool->backend, message, &verdict, record.recorded_ms);
+    spool_record_clear(&record);
+    return result;
+}
+
+static bool verdict_is_kept(const struct spool_holding *holding)
+{
+    enum verdict_kind kind = holding->entry.verdict.kind;
+
+    return holding->task == TASK_SETTLE && (kind == VERDICT_ACCEPTED || kind == VERDICT_REFUSED) &&
+           holding->entry.message->keep_verdict && holding->entry.message->control_id.length > 0;
+}
+
 static int group_write_settlement(struct spool *spool, struct spool_holding *holding,
                                   int64_t now_ms)
 {
@@ -151,6 +184,8 @@ static int group_write_settlement(struct spool *spool, struct spool_holding *hol
     } else if (!entry->released) {
         result = spool_backend_settle(spool->backend, entry->id, &verdict, entry->retry_due_wall_ms,
                                       holding->task == TASK_NOTE, entry->stop_lane, now_ms);
+        if (result == 0 && verdict_is_kept(holding))
+            result = keep_verdict(spool, entry->message, verdict, now_ms);
     }
     /* Gone already, or never leased: nothing of it can be written down, now or later. */
     return result == -ENOENT || result == -ESTALE ? 0 : result;
@@ -162,7 +197,7 @@ static int group_write_settlements(struct spool *spool, int64_t now_ms)
         struct spool_holding *holding = LIST_ENTRY(node, struct spool_holding, node);
         int result = group_write_settlement(spool, holding, now_ms);
         if (result < 0) {
-            if (!error_is_the_disks(result))
+            if (!spool_error_is_the_disks(result))
                 spool->unwritable_settlement = holding;
             return result;
         }
@@ -209,6 +244,7 @@ static void group_finish_settlement(struct spool *spool, struct spool_holding *h
             lane->stopped = true;
         spool_lane_wants_pump(spool, lane);
     }
+    spool_transient_recorded(holding);
     spool_holding_free(holding);
 }
 
@@ -250,6 +286,7 @@ static void settlement_is_unwritable(struct spool *spool, struct spool_holding *
                                                 : "it is not written down"));
     if (settles)
         settlement_give_up(spool, holding);
+    spool_transient_recorded(holding);
     spool_holding_free(holding);
 }
 
@@ -260,7 +297,8 @@ static void put_answer_from_record(struct spool *spool, struct spool_put *put,
 {
     put->outcome = SPOOL_SAFE;
     put->repeated = true;
-    put->verdict.kind = VERDICT_ACCEPTED;
+    put->verdict.kind =
+        record->code[0] == '\0' || record->code[1] == 'A' ? VERDICT_ACCEPTED : VERDICT_REFUSED;
     memcpy(put->verdict.code, record->code, sizeof put->verdict.code);
     put->verdict.answer = record->answer;
     put->verdict.answer_is_hl7 = record->answer_is_hl7;
@@ -388,7 +426,7 @@ static int group_write_puts(struct spool *spool, int64_t now_ms)
         spool->last_group = (size_t)i + 1;
         struct spool_put *put = LIST_ENTRY(node, struct spool_put, node);
         result = put_take(spool, put, now_ms);
-        if (result < 0 && !error_is_the_disks(result))
+        if (result < 0 && !spool_error_is_the_disks(result))
             spool->unwritable_put = put;
     }
     return result;
@@ -493,6 +531,9 @@ static void group_failed(struct spool *spool, int error)
 
     spool_fail(spool, error);
     group_forget_born(spool);
+    LIST_FOREACH_SAFE(node, following, &spool->settlements) {
+        spool_transient_recorded(LIST_ENTRY(node, struct spool_holding, node));
+    }
     LIST_FOREACH_SAFE(each, next, &spool->answered) {
         /* Its record may have been of this very transaction. */
         struct spool_put *put = LIST_ENTRY(each, struct spool_put, node);

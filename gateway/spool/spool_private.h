@@ -71,6 +71,7 @@ struct spool_lane {
     bool stopped;          /* by a dead letter, as the backend says */
     bool recalled;         /* its route was revoked: nothing more goes out until all are back */
     bool touched;          /* by the call in hand: to be refreshed behind it */
+    bool unreadable;       /* the log says so */
     uint64_t waiting_rows; /* queued, on disk only: not leased */
     struct list_node out;  /* holdings at the sink, in order */
     unsigned out_count, out_stored;
@@ -94,7 +95,7 @@ struct spool_holding {
     struct spool *spool;
     const struct spool_sink_state *sink; /* whom it was handed to */
     struct spool_lane *lane;             /* lives as long as it has holdings */
-    struct spool_put *put;               /* transient: who waits for the outcome */
+    struct spool_put *put;               /* transient: who waits for the outcome, or its record */
     struct list_node node; /* lane->out, lane->transients, spool->born or spool->settlements */
     struct timer deadline; /* transient, while it waits for its turn */
     enum spool_task task;
@@ -176,6 +177,9 @@ void spool_group_run(struct spool *spool);
 __attribute__((warn_unused_result)) int
 spool_transaction(struct spool *spool, int (*work)(struct spool *spool, void *context),
                   void *context);
+bool spool_error_is_the_disks(int error);
+/* The same for what only reads: a damaged page is nobody's who doesn't need it. */
+bool spool_error_is_the_lanes(int error);
 void spool_fail(struct spool *spool, int error);
 void spool_recover(struct spool *spool);
 void spool_put_answer(struct spool_put *put, enum spool_outcome outcome, enum reason reason);
@@ -213,6 +217,7 @@ __attribute__((warn_unused_result)) int spool_transient_put(struct spool *spool,
                                                             struct spool_put *put);
 void spool_transient_settled(struct spool_holding *holding);
 void spool_transient_give_up(struct spool_holding *holding, enum reason reason);
+void spool_transient_recorded(struct spool_holding *holding);
 struct spool_put *spool_under_way_find(struct spool *spool, const uint8_t digest[32]);
 void spool_under_way_add(struct spool *spool, struct spool_put *put);
 

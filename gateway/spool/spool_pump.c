@@ -3,7 +3,11 @@
  */
 #include "spool/spool_private.h"
 
+#include "base/log.h"
+
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- the window ---- */
 
@@ -212,6 +216,8 @@ static int lane_pump_rows(struct spool *spool, struct spool_lane *lane)
                                            spool_wall(spool), lane_take_row, lane);
     if (result == 0)
         lane_resume_without_head(spool, lane);
+    if (result > 0)
+        lane->unreadable = false;
     return result;
 }
 
@@ -281,9 +287,9 @@ static void lanes_give_turns(struct spool *spool)
 
 static int lanes_pump_all(struct spool *spool, void *context)
 {
+    struct spool_lane **ret_failed = context;
     struct list_node *node;
 
-    (void)context;
     while ((node = list_pop_front(&spool->pump)) != NULL) {
         struct spool_lane *lane = LIST_ENTRY(node, struct spool_lane, in_pump);
         if (lane_waits_in_turn(spool, lane))
@@ -291,10 +297,23 @@ static int lanes_pump_all(struct spool *spool, void *context)
         int result = lane_pump(spool, lane);
         if (result < 0) {
             spool_lane_wants_pump(spool, lane);
+            *ret_failed = lane;
             return result;
         }
     }
     return 0;
+}
+
+/* Pages of the database that only this lane needs: the others, and what comes in, know nothing of
+ * it. Tried again, in case an operator has mended it. */
+static void lane_is_unreadable(struct spool_lane *lane, int error)
+{
+    if (!lane->unreadable)
+        LOG_EVENT(LOG_LEVEL_ERROR, "spool-lane-unreadable", LOG_STRING("lane", lane->name),
+                  LOG_STRING("reason", strerror(-error)),
+                  LOG_STRING("consequence", "what of it is on disk waits; all other lanes go on"));
+    lane->unreadable = true;
+    spool_lane_hold(lane);
 }
 
 /* The transaction is for rows that turn out to be damaged and become dead letters. */
@@ -313,7 +332,13 @@ void spool_lanes_pump(struct spool *spool)
         }
         return;
     }
-    int result = spool_transaction(spool, lanes_pump_all, NULL);
-    if (result < 0 && spool->failure == 0)
+    struct spool_lane *failed = NULL;
+    int result = spool_transaction(spool, lanes_pump_all, &failed);
+    if (result >= 0)
+        return;
+    if (failed != NULL && spool_error_is_the_lanes(result))
+        lane_is_unreadable(failed, result);
+    else if (spool->failure == 0)
         spool_fail(spool, result);
+    spool_lanes_refresh(spool, NULL); /* dead letters of the others are queued again */
 }

@@ -48,11 +48,22 @@ static int outcome_rank(enum spool_outcome outcome)
     return 3;
 }
 
+/* The answer, once the record is written; or can't be now: the message is with the store. */
+void spool_transient_recorded(struct spool_holding *holding)
+{
+    struct spool_put *put = holding->put;
+
+    holding->put = NULL;
+    if (put != NULL)
+        spool_put_answer(put, put->outcome, put->reason);
+}
+
 /* The last holding of an accepted message becomes the note that its record is to be written. The
  * answer doesn't wait for that: without the record a repeat would be delivered again under the same
  * stable id. A copy that comes before the commit finds it all the same: a group's settlements are
- * written before its puts are looked at. */
-static void transient_leave_record(struct spool_holding *holding, struct spool_put *put)
+ * written before its puts are looked at. But without its sequence number the sender's next message
+ * would be a wrong one, after a crash: that is on disk first. */
+static void transient_leave_record(struct spool_holding *holding, struct spool_put *put, bool waits)
 {
     verdict_clear(&holding->entry.verdict);
     holding->entry.verdict = put->verdict;
@@ -61,6 +72,7 @@ static void transient_leave_record(struct spool_holding *holding, struct spool_p
         holding->sequence_key = put->sequence_key;
         holding->sequence_last = put->sequence_last;
         put->sequence_key = NULL;
+        holding->put = waits ? put : NULL;
     }
     holding->task = TASK_RECORD;
     list_append(&holding->spool->settlements, &holding->node);
@@ -83,11 +95,13 @@ static void transient_conclude(struct spool_holding *holding, enum spool_outcome
         holding->entry.verdict.answer = NULL;
     }
     put->pending--;
-    if (put->pending == 0 && put->outcome == SPOOL_SAFE)
-        transient_leave_record(holding, put);
+    bool leaves = put->pending == 0 && put->outcome == SPOOL_SAFE;
+    bool waits = leaves && put->sequence_set && holding->spool->failure == 0;
+    if (leaves)
+        transient_leave_record(holding, put, waits);
     else
         spool_holding_free(holding);
-    if (put->pending == 0)
+    if (put->pending == 0 && !waits)
         spool_put_answer(put, put->outcome, put->reason);
 }
 

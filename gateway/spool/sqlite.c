@@ -81,7 +81,7 @@ static int sqlite_commit(struct spool_backend *backend)
 
 /* ---- small things ---- */
 
-static int sqlite_digest(struct spool_backend *backend, struct message *message)
+int sqlite_digest(struct spool_backend *backend, struct message *message)
 {
     const struct span parts[] = {span_of_string(message->peer), message->control_id, message->body};
 
@@ -265,10 +265,13 @@ int spool_sqlite_open(const struct spool_backend_settings *settings, int64_t now
     spool->backend.operations = &sqlite_operations;
     spool->settings = *settings;
     buffer_init(&spool->scratch, SPOOL_SEALED_MAXIMUM);
-    lanes_init(spool);
     leases_init(&spool->leases);
     record_index_init(&spool->records);
-    result = open_in(spool, &keys, ret_error);
+    result = lanes_init(spool);
+    if (result < 0)
+        snprintf(ret_error, 512, "the spool cannot be opened: memory is out");
+    else
+        result = open_in(spool, &keys, ret_error);
     key_file_wipe(&keys);
     if (result < 0) {
         sqlite_spool_free(spool);

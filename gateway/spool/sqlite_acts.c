@@ -29,9 +29,10 @@ static struct outcome outcome_of(const struct row_view *view)
                             .reason = view->last_reason == NULL ? "" : view->last_reason};
 }
 
-/* The outcome under a new id or in a new lane; the answer is the old one, for its new place. */
+/* The outcome under a new id or in a new lane; the answer is the old one, for its new place.
+ * after->answer_bytes becomes what was written. */
 static int outcome_reseal(struct sqlite_spool *spool, const struct row_view *before,
-                          const struct row_view *after, const struct outcome *outcome)
+                          struct row_view *after, const struct outcome *outcome)
 {
     const struct seal_place place = row_place(after, 'a');
     struct answer_bytes *answer = NULL;
@@ -40,14 +41,14 @@ static int outcome_reseal(struct sqlite_spool *spool, const struct row_view *bef
     if (result < 0 && result != -EBADMSG)
         return result;
     result = 0; /* an answer that can't be read any more is dropped */
+    after->answer_bytes = answer == NULL ? 0 : (int64_t)answer->length;
     if (answer != NULL)
         result = keys_seal(spool, &place, span_of(answer->data, answer->length));
     if (result == 0)
-        result =
-            outcome_put(spool, outcome, answer == NULL ? 0 : keys_current(spool)->id,
-                        answer == NULL ? 0 : (int64_t)answer->length, buffer_span(&spool->scratch));
+        result = outcome_put(spool, outcome, answer == NULL ? 0 : keys_current(spool)->id,
+                             after->answer_bytes, buffer_span(&spool->scratch));
     if (result == 0 && before->answer_epoch != 0)
-        keys_forget(spool, before->answer_epoch);
+        keys_forget(spool, before->answer_epoch, 'a', before->id);
     answer_bytes_release(&answer);
     return result;
 }
@@ -58,17 +59,18 @@ static int replay_in_place(struct sqlite_spool *spool, const struct row_view *vi
 {
     struct outcome outcome = outcome_of(view);
     struct sqlite_lane *lane = view->lane;
+    struct row_view after = *view;
 
     outcome.state = SPOOL_QUEUED;
     outcome.counted = 0;
     outcome.settled_ms = 0;
-    int result = outcome_reseal(spool, view, view, &outcome);
+    int result = outcome_reseal(spool, view, &after, &outcome);
     if (result == 0)
         result = queue_insert(spool, lane, view->id);
     if (result < 0)
         return result;
-    lanes_count(spool, lane, SPOOL_DEAD, view->bytes, 0, -1);
-    lanes_count(spool, lane, SPOOL_QUEUED, view->bytes, 0, 1);
+    lanes_count(spool, lane, SPOOL_DEAD, view->bytes, view->answer_bytes, -1);
+    lanes_count(spool, lane, SPOOL_QUEUED, view->bytes, after.answer_bytes, 1);
     if (lane->now.stopped_by == view->id)
         lane->now.stopped_by = 0;
     return 0;
@@ -96,7 +98,7 @@ static int replay_at_end(struct sqlite_spool *spool, const struct row_view *view
         result = queue_insert(spool, view->lane, after.id);
     if (result < 0)
         return result;
-    lanes_count(spool, view->lane, SPOOL_QUEUED, view->bytes, view->answer_bytes, 1);
+    lanes_count(spool, view->lane, SPOOL_QUEUED, view->bytes, after.answer_bytes, 1);
     struct row_view old = *view;
     old.answer_epoch = 0; /* outcome_reseal() has forgotten it */
     result = row_remove(spool, &old);
@@ -162,6 +164,8 @@ static int message_reseal(struct sqlite_spool *spool, const struct row_view *bef
 
     int result = row_message(spool, before, &message);
     if (result == -EBADMSG) { /* damaged before, damaged after */
+        if (after->lane == before->lane)
+            return 0;
         sqlite3_stmt *statement = statement_get(spool, STATEMENT_MESSAGE_LANE);
         if (statement == NULL)
             return database_error(spool);
@@ -181,25 +185,30 @@ static int message_reseal(struct sqlite_spool *spool, const struct row_view *bef
         sqlite3_bind_int64(statement, 4, (int64_t)message->connection);
         statement_bind_span(statement, 5, buffer_span(&spool->scratch));
         result = statement_run(spool, statement);
-        keys_forget(spool, before->epoch);
+        keys_forget(spool, before->epoch, 'b', before->id);
     }
     message_release(&message);
     return result;
 }
 
-/* Seals the row anew, for its lane or another one. */
+/* Seals the row anew, for its lane or another one, and counts. */
 int row_reseal(struct sqlite_spool *spool, const struct row_view *view, struct sqlite_lane *lane)
 {
     struct row_view after = *view;
     struct outcome outcome = outcome_of(view);
 
+    fresh_forget(spool, view->id); /* its lane and epoch are others now */
     after.lane = lane;
     if (lane != view->lane)
         outcome.due_ms = 0; /* the other route's store has asked for no patience */
     int result = message_reseal(spool, view, &after);
     if (result == 0 && view->has_outcome)
         result = outcome_reseal(spool, view, &after, &outcome);
-    return result;
+    if (result < 0)
+        return result;
+    lanes_count(spool, view->lane, view->state, view->bytes, view->answer_bytes, -1);
+    lanes_count(spool, lane, view->state, after.bytes, after.answer_bytes, 1);
+    return 0;
 }
 
 static int row_move(struct sqlite_spool *spool, const struct row_view *view,
@@ -217,8 +226,6 @@ static int row_move(struct sqlite_spool *spool, const struct row_view *view,
     }
     if (result < 0)
         return result;
-    lanes_count(spool, from, view->state, view->bytes, view->answer_bytes, -1);
-    lanes_count(spool, lane, view->state, view->bytes, view->answer_bytes, 1);
     if (from->now.stopped_by == view->id) {
         from->now.stopped_by = 0;
         if (lane->now.stopped_by == 0)
@@ -276,31 +283,47 @@ static int move_lane_queue(struct sqlite_spool *spool, const struct sqlite_lane 
     return 0;
 }
 
+/* The next dead or kept row of the route behind spool->move_after; 0: none up to where it is now. Looks
+ * at no more than *budget rows. */
+static int next_settled(struct sqlite_spool *spool, const char *from, unsigned *budget,
+                        int64_t *ret_id, bool *ret_end)
+{
+    sqlite3_stmt *statement = statement_get(spool, STATEMENT_OUTCOME_AFTER);
+    int result = 0;
+
+    if (statement != NULL)
+        sqlite3_bind_int64(statement, 1, spool->move_after);
+    *ret_id = 0;
+    while (*budget > 0 && *ret_id == 0 && (result = statement_step(spool, statement)) == 1) {
+        int64_t id = sqlite3_column_int64(statement, 0);
+        const struct sqlite_lane *lane = lanes_by_id(spool, sqlite3_column_int64(statement, 1));
+        (*budget)--;
+        spool->move_after = id;
+        if (lane != NULL && strcmp(lane->route, from) == 0)
+            *ret_id = id;
+    }
+    *ret_end = *budget > 0 && *ret_id == 0;
+    if (statement != NULL)
+        sqlite3_reset(statement);
+    return result < 0 ? result : 0;
+}
+
 /* Dead and kept rows, in order of ids from spool->move_after on. */
 static int move_settled(struct sqlite_spool *spool, const char *from, const char *to,
-                        unsigned limit, unsigned *count)
+                        unsigned limit, unsigned *count, bool *ret_end)
 {
-    while (*count < limit) {
-        sqlite3_stmt *statement = statement_get(spool, STATEMENT_OUTCOME_AFTER);
-        if (statement != NULL)
-            sqlite3_bind_int64(statement, 1, spool->move_after);
-        const struct sqlite_lane *lane = NULL;
+    unsigned budget = SPOOL_LIST_ROWS;
+
+    while (*count < limit && budget > 0) {
         int64_t id = 0;
-        int result;
-        while ((result = statement_step(spool, statement)) == 1) {
-            id = sqlite3_column_int64(statement, 0);
-            lane = lanes_by_id(spool, sqlite3_column_int64(statement, 1));
-            if (lane != NULL && strcmp(lane->route, from) == 0)
-                break;
-            spool->move_after = id;
-        }
-        sqlite3_reset(statement);
-        if (result <= 0)
+        int result = next_settled(spool, from, &budget, &id, ret_end);
+        if (result == 0 && id != 0)
+            result = move_by_id(spool, id, to);
+        if (result < 0 || *ret_end)
             return result;
-        result = move_by_id(spool, id, to);
-        if (result < 0)
-            return result;
-        spool->move_after = id;
+        if (id == 0)
+            continue;
+        spool->move_settled++;
         (*count)++;
     }
     return 0;
@@ -317,8 +340,9 @@ static bool route_has_rows(struct sqlite_spool *spool, const char *route, bool s
     return false;
 }
 
+/* *ret_end: all that is settled has been looked at. */
 static int move_some(struct sqlite_spool *spool, const char *from, const char *to, unsigned limit,
-                     unsigned *count)
+                     unsigned *count, bool *ret_end)
 {
     int result = 0;
 
@@ -328,7 +352,7 @@ static int move_some(struct sqlite_spool *spool, const char *from, const char *t
             result = move_lane_queue(spool, lane, to, limit, count);
     }
     if (result == 0 && *count < limit && route_has_rows(spool, from, true))
-        result = move_settled(spool, from, to, limit, count);
+        result = move_settled(spool, from, to, limit, count, ret_end);
     return result;
 }
 
@@ -368,6 +392,7 @@ int sqlite_move(struct spool_backend *backend, const char *from, const char *to,
 {
     struct sqlite_spool *spool = sqlite_of(backend);
     unsigned count = 0;
+    bool end = false;
 
     int result = move_check_leases(spool, from);
     if (result == 0)
@@ -375,19 +400,21 @@ int sqlite_move(struct spool_backend *backend, const char *from, const char *to,
     if (result < 0)
         return result;
     int64_t after = spool->move_after;
-    result = move_some(spool, from, to, limit, &count);
+    result = move_some(spool, from, to, limit, &count, &end);
     bool done = result == 0 && !route_has_rows(spool, from, false);
     if (done)
         result = meta_delete(spool, "move");
-    else if (result == 0 && count == 0 && after == 0)
+    else if (result == 0 && end && count == 0 && spool->move_settled == 0)
         result = -EBADMSG; /* all were looked at: what is counted isn't there */
     if (result < 0) {
-        spool->move_after = after;
+        spool->move_after = result == -EBADMSG ? 0 : after;
         return result;
     }
     /* At the end of the outcomes, and yet some are left (rows settled meanwhile): once more. */
-    if (done || count < limit)
+    if (done || end) {
         spool->move_after = 0;
+        spool->move_settled = 0;
+    }
     *ret_moved = count;
     *ret_done = done;
     return 0;

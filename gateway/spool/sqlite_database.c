@@ -54,6 +54,16 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
     [STATEMENT_EPOCH_INSERT] = "INSERT INTO epochs VALUES (?1, ?2, ?3, 0)",
     [STATEMENT_EPOCH_UPDATE] = "UPDATE epochs SET sealed = ?2 WHERE id = ?1",
     [STATEMENT_EPOCH_DELETE] = "DELETE FROM epochs WHERE id = ?1",
+    [STATEMENT_EPOCH_COUNT] =
+        "SELECT (SELECT count(*) FROM messages WHERE epoch = ?1)"
+        " + (SELECT count(*) FROM outcomes AS o JOIN messages AS m ON m.id = o.id"
+        " WHERE o.answer_epoch = ?1)"
+        " + (SELECT count(*) FROM records WHERE answer_epoch = ?1)",
+    [STATEMENT_RECOUNT_MESSAGES] = "SELECT m.id, m.epoch, o.answer_epoch" ROW_FROM
+                                   "WHERE m.id > ?1 AND m.id < ?2 ORDER BY m.id LIMIT ?3",
+    [STATEMENT_RECOUNT_RECORDS] = "SELECT sequence, answer_epoch FROM records"
+                                  " WHERE sequence > ?1 AND sequence < ?2 ORDER BY sequence"
+                                  " LIMIT ?3",
     [STATEMENT_LANES] = "SELECT id, name, route, queued, dead, kept, queued_bytes, bytes,"
                         " stopped_by FROM lanes ORDER BY id",
     [STATEMENT_LANE_INSERT] = "INSERT OR REPLACE INTO lanes VALUES (?1, ?2, ?3, 0, 0, 0, 0, 0, 0)",
@@ -86,14 +96,14 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
     [STATEMENT_OUTCOME_AFTER] = "SELECT o.id, m.lane FROM outcomes AS o JOIN messages AS m"
                                 " ON m.id = o.id WHERE o.id > ?1 ORDER BY o.id",
     [STATEMENT_LIST_ALL] = "SELECT " ROW_COLUMNS ROW_FROM "WHERE m.id > ?1 ORDER BY m.id",
-    [STATEMENT_LIST_QUEUED] = "SELECT " ROW_COLUMNS ROW_FROM
-                              "WHERE m.id > ?1 AND (o.state IS NULL OR o.state = 0) ORDER BY m.id",
     [STATEMENT_LIST_LANE_QUEUED] =
         "SELECT " ROW_COLUMNS " FROM queue AS q JOIN messages AS m ON m.id = q.id"
         " LEFT JOIN outcomes AS o ON o.id = m.id WHERE q.lane = ?2 AND q.id > ?1 ORDER BY q.id",
     [STATEMENT_LIST_SETTLED] =
         "SELECT " ROW_COLUMNS " FROM outcomes AS o JOIN messages AS m ON m.id = o.id"
-        " WHERE o.id > ?1 AND o.state = ?2 ORDER BY o.id",
+        " WHERE o.id > ?1 AND o.id <= ?3 AND o.state = ?2 ORDER BY o.id",
+    [STATEMENT_OUTCOME_BOUND] =
+        "SELECT id FROM outcomes WHERE id > ?1 ORDER BY id LIMIT 1 OFFSET ?2",
     [STATEMENT_MESSAGE_AFTER] = "SELECT id, epoch FROM messages WHERE id > ?1 ORDER BY id",
     [STATEMENT_RECORD_INSERT] =
         "INSERT OR REPLACE INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -141,6 +151,9 @@ static int error_of(sqlite3 *database, int code)
     case SQLITE_PERM:
     case SQLITE_READONLY:
         return -EROFS;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return -EUCLEAN;
     default:
         return -EIO;
     }

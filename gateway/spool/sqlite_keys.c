@@ -1,7 +1,8 @@
 /*
  * Which key sealed what. Each start derives a key of its own (an epoch) from the current key of the
  * file and a random salt; epochs count what they seal, so it is known without a scan which keys of
- * the file are still needed. A verifier sealed under each key tells a wrong one before anything else
+ * the file are still needed. But with an epoch's salt all that it sealed is gone: nothing is forgotten
+ * on the counter's word alone (sqlite_epochs.c). A verifier sealed under each key tells a wrong one before anything else
  * happens.
  */
 #include "spool/sqlite_private.h"
@@ -115,6 +116,22 @@ struct missing_key {
     int64_t sealed;
 };
 
+/* Whatever its counter says: without the key all that hangs on it could not be read. */
+static int missing_key_note(struct sqlite_spool *spool, const struct sqlite_epoch *epoch,
+                            struct missing_key *missing)
+{
+    int64_t sealed = 0;
+    int result = recount_epoch(spool, epoch->id, &sealed);
+
+    if (result < 0 || sealed == 0)
+        return result;
+    if (missing->sealed == 0)
+        memcpy(missing->id, epoch->key_id, sizeof missing->id);
+    if (strcmp(missing->id, epoch->key_id) == 0)
+        missing->sealed += sealed;
+    return 0;
+}
+
 /* Derives the key of one epoch; a key that the file hasn't got is noted. */
 static int epoch_load(struct sqlite_spool *spool, const struct key_file *file,
                       sqlite3_stmt *statement, struct missing_key *missing)
@@ -126,11 +143,10 @@ static int epoch_load(struct sqlite_spool *spool, const struct key_file *file,
     snprintf(epoch.key_id, sizeof epoch.key_id, "%s",
              (const char *)sqlite3_column_text(statement, 1));
     const struct key_file_key *key = key_file_find(file, epoch.key_id);
-    if (key == NULL && epoch.sealed > 0) {
-        if (missing->sealed == 0)
-            memcpy(missing->id, epoch.key_id, sizeof missing->id);
-        if (strcmp(missing->id, epoch.key_id) == 0)
-            missing->sealed += epoch.sealed;
+    if (key == NULL) {
+        int result = missing_key_note(spool, &epoch, missing);
+        if (result < 0)
+            return result;
     }
     if (key == NULL || salt.length != SEAL_SALT_BYTES)
         return epochs_add(spool, &epoch);
@@ -372,6 +388,7 @@ int keys_seal(struct sqlite_spool *spool, const struct seal_place *place, struct
         return result;
     }
     epoch->sealed++;
+    recount_note(spool, epoch, place->purpose, place->id, 1);
     return 0;
 }
 
@@ -399,92 +416,12 @@ int keys_unseal(struct sqlite_spool *spool, const struct seal_place *place, int6
     return 0;
 }
 
-void keys_forget(struct sqlite_spool *spool, int64_t epoch_id)
+void keys_forget(struct sqlite_spool *spool, int64_t epoch_id, char purpose, int64_t id)
 {
     struct sqlite_epoch *epoch = keys_epoch(spool, epoch_id);
 
-    if (epoch != NULL)
-        epoch->sealed--;
-}
-
-/* ---- with the transaction ---- */
-
-int keys_flush(struct sqlite_spool *spool)
-{
-    int result = 0;
-
-    for (size_t i = 0; i < spool->epoch_count && result == 0; i++) {
-        const struct sqlite_epoch *epoch = &spool->epochs[i];
-        if (epoch->sealed == epoch->sealed_before)
-            continue;
-        sqlite3_stmt *statement = statement_get(spool, STATEMENT_EPOCH_UPDATE);
-        if (statement == NULL)
-            return database_error(spool);
-        sqlite3_bind_int64(statement, 1, epoch->id);
-        sqlite3_bind_int64(statement, 2, epoch->sealed);
-        result = statement_run(spool, statement);
-    }
-    return result;
-}
-
-void keys_committed(struct sqlite_spool *spool)
-{
-    for (size_t i = 0; i < spool->epoch_count; i++)
-        spool->epochs[i].sealed_before = spool->epochs[i].sealed;
-}
-
-void keys_rollback(struct sqlite_spool *spool)
-{
-    for (size_t i = 0; i < spool->epoch_count; i++)
-        spool->epochs[i].sealed = spool->epochs[i].sealed_before;
-}
-
-bool keys_want_reseal(const struct sqlite_spool *spool)
-{
-    for (size_t i = 0; i < spool->epoch_count; i++)
-        if (!spool->epochs[i].current_key && spool->epochs[i].sealed > 0)
-            return true;
-    return false;
-}
-
-/* Forgets epochs that seal nothing any more: as many as there were starts, otherwise. */
-int keys_purge(struct sqlite_spool *spool)
-{
-    size_t kept = 0;
-    int result = 0;
-
-    for (size_t i = 0; i < spool->epoch_count; i++) {
-        struct sqlite_epoch *epoch = &spool->epochs[i];
-        bool last = i + 1 == spool->epoch_count;
-        if (result == 0 && !last && epoch->sealed == 0 && epoch->sealed_before == 0) {
-            sqlite3_stmt *statement = statement_get(spool, STATEMENT_EPOCH_DELETE);
-            if (statement != NULL)
-                sqlite3_bind_int64(statement, 1, epoch->id);
-            result =
-                statement_run(spool, statement); /* without a statement: what was wrong with it */
-            if (result == 0) {
-                /* Should this be rolled back, the row stays without harm until the next start. */
-                seal_key_destroy(&epoch->key);
-                continue;
-            }
-        }
-        spool->epochs[kept++] = *epoch;
-    }
-    spool->epoch_count = kept;
-    return result;
-}
-
-int sqlite_keys(struct spool_backend *backend, spool_keys_each *each, void *context)
-{
-    struct sqlite_spool *spool = sqlite_of(backend);
-    const char *id = spool->key_ids;
-
-    for (size_t i = 0; i < spool->key_count; i++, id += strlen(id) + 1) {
-        int64_t sealed = 0;
-        for (size_t e = 0; e < spool->epoch_count; e++)
-            if (strcmp(spool->epochs[e].key_id, id) == 0)
-                sealed += spool->epochs[e].sealed;
-        each(context, id, i == 0, (uint64_t)sealed);
-    }
-    return 0;
+    if (epoch == NULL)
+        return;
+    epoch->sealed--;
+    recount_note(spool, epoch, purpose, id, -1);
 }

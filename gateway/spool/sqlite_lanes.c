@@ -21,7 +21,9 @@ static struct list_node *bucket_of_id(struct sqlite_spool *spool, int64_t id)
     return &spool->lanes_by_id[(uint64_t)id % SQLITE_LANE_BUCKETS];
 }
 
-void lanes_init(struct sqlite_spool *spool)
+static struct sqlite_lane *lane_new(int64_t id, const char *name, const char *route);
+
+int lanes_init(struct sqlite_spool *spool)
 {
     list_init(&spool->lanes);
     list_init(&spool->dirty_lanes);
@@ -29,6 +31,8 @@ void lanes_init(struct sqlite_spool *spool)
         list_init(&spool->lanes_by_name[i]);
         list_init(&spool->lanes_by_id[i]);
     }
+    spool->no_lane = lane_new(0, "?/?", "?");
+    return spool->no_lane == NULL ? -ENOMEM : 0;
 }
 
 static void lane_free(struct sqlite_lane *lane)
@@ -46,10 +50,11 @@ void lanes_free(struct sqlite_spool *spool)
 {
     while (!list_empty(&spool->lanes))
         lane_free(LIST_ENTRY(spool->lanes.next, struct sqlite_lane, node));
+    if (spool->no_lane != NULL)
+        lane_free(spool->no_lane);
 }
 
-static struct sqlite_lane *lane_add(struct sqlite_spool *spool, int64_t id, const char *name,
-                                    const char *route)
+static struct sqlite_lane *lane_new(int64_t id, const char *name, const char *route)
 {
     struct sqlite_lane *lane = calloc(1, sizeof *lane);
 
@@ -66,6 +71,16 @@ static struct sqlite_lane *lane_add(struct sqlite_spool *spool, int64_t id, cons
         lane_free(lane);
         return NULL;
     }
+    return lane;
+}
+
+static struct sqlite_lane *lane_add(struct sqlite_spool *spool, int64_t id, const char *name,
+                                    const char *route)
+{
+    struct sqlite_lane *lane = lane_new(id, name, route);
+
+    if (lane == NULL)
+        return NULL;
     list_append(bucket_of_name(spool, name), &lane->by_name);
     list_append(bucket_of_id(spool, id), &lane->by_id);
     list_append(&spool->lanes, &lane->node);
@@ -165,11 +180,14 @@ void lanes_count(struct sqlite_spool *spool, struct sqlite_lane *lane, enum spoo
     int64_t weight = direction * (bytes + answer_bytes + SPOOL_ROW_OVERHEAD);
     uint64_t one = (uint64_t)(int64_t)direction;
 
+    if (lane == spool->no_lane)
+        return;
     lanes_touch(spool, lane);
     lane->now.bytes += weight;
     spool->totals.bytes += weight;
     switch (state) {
     case SPOOL_QUEUED:
+        lane->age_unknown = false; /* another one may be the first now */
         lane->now.queued += direction;
         lane->now.queued_bytes += direction * bytes;
         spool->totals.queued += one;
@@ -182,6 +200,19 @@ void lanes_count(struct sqlite_spool *spool, struct sqlite_lane *lane, enum spoo
         lane->now.kept += direction;
         spool->totals.kept += one;
         break;
+    }
+}
+
+/* With the last one goes the weight of all that were lost. */
+void lanes_lose(struct sqlite_spool *spool, struct sqlite_lane *lane)
+{
+    lanes_count(spool, lane, SPOOL_QUEUED, 0, 0, -1);
+    if (lane->now.queued > 0)
+        return;
+    lane->now.queued_bytes = 0;
+    if (lane->now.dead == 0 && lane->now.kept == 0) {
+        spool->totals.bytes -= lane->now.bytes;
+        lane->now.bytes = 0;
     }
 }
 

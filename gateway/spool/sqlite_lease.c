@@ -67,39 +67,20 @@ int sqlite_put(struct spool_backend *backend, const struct message *message, con
 
 /* ---- lease ---- */
 
-/* What can't be read any more waits for an operator, and the lane goes on. */
-static int row_is_damaged(struct sqlite_spool *spool, const struct row_view *view, int64_t now_ms)
-{
-    const struct outcome outcome = {.id = view->id,
-                                    .state = SPOOL_DEAD,
-                                    .attempts = view->attempts,
-                                    .counted = view->counted,
-                                    .settled_ms = now_ms,
-                                    .kind = VERDICT_REFUSED,
-                                    .reason = "the stored message cannot be read: damaged"};
-
-    int result = queue_delete(spool, view->lane, view->id);
-    if (result == 0)
-        result = outcome_put(spool, &outcome, 0, 0, span_of(NULL, 0));
-    if (result < 0)
-        return result;
-    if (view->answer_epoch != 0)
-        keys_forget(spool, view->answer_epoch);
-    lanes_count(spool, view->lane, SPOOL_QUEUED, view->bytes, view->answer_bytes, -1);
-    lanes_count(spool, view->lane, SPOOL_DEAD, view->bytes, 0, 1);
-    return 0;
-}
-
 /* 1: handed over; 0: damaged. */
-static int lease_row(struct sqlite_spool *spool, const struct row_view *view, int64_t now_ms,
-                     spool_lease_each *each, void *context)
+static int lease_row(struct sqlite_spool *spool, const struct row_view *view,
+                     struct sqlite_lane *lane, int64_t now_ms, spool_lease_each *each,
+                     void *context)
 {
     struct message *message = NULL;
     struct spool_row row;
 
-    int result = row_message(spool, view, &message);
+    bool readable = view->lane == lane && view->id != spool->unreadable;
+    int result = readable ? row_message(spool, view, &message) : -EBADMSG;
+    if (result == -EUCLEAN) /* SQLite writes nothing more now: in the next transaction */
+        spool->unreadable = view->id;
     if (result == -EBADMSG)
-        return row_is_damaged(spool, view, now_ms);
+        return row_is_damaged(spool, view, lane, now_ms);
     if (result == 0)
         result = row_copy(spool, view, &row);
     if (result < 0) {
@@ -160,13 +141,15 @@ int sqlite_lease(struct spool_backend *backend, const char *lane_name, uint64_t 
         if (result < 0 || id == 0)
             break;
         result = row_get(spool, id, &view);
+        if (result == -ENOENT && (result = row_is_lost(spool, lane, id)) == 0)
+            continue;
         if (result < 0)
             break;
         bytes += view.bytes;
         if (count > 0 && bytes > limit_bytes)
             break;
         lane->first_free = id + 1; /* before each() may release the row again */
-        result = lease_row(spool, &view, now_ms, each, context);
+        result = lease_row(spool, &view, lane, now_ms, each, context);
         if (result < 0) {
             lane->first_free = id;
             break;
@@ -175,7 +158,8 @@ int sqlite_lease(struct spool_backend *backend, const char *lane_name, uint64_t 
     }
     if (spool->statements[STATEMENT_MESSAGE_ROW] != NULL)
         sqlite3_reset(spool->statements[STATEMENT_MESSAGE_ROW]);
-    return result < 0 && count == 0 ? result : count;
+    /* After a damaged page SQLite commits nothing: what was handed over is leased all the same. */
+    return result < 0 && (count == 0 || result == -EUCLEAN) ? result : count;
 }
 
 void sqlite_release(struct spool_backend *backend, uint64_t id)
@@ -187,9 +171,11 @@ void sqlite_release(struct spool_backend *backend, uint64_t id)
     if (!leases_has(&spool->leases, id))
         return;
     leases_remove(&spool->leases, id);
-    if (row_get(spool, (int64_t)id, &view) == 0 && view.id < view.lane->first_free)
+    int result = row_get(spool, (int64_t)id, &view);
+    if (result == 0 && view.lane != spool->no_lane && view.id < view.lane->first_free)
         view.lane->first_free = view.id;
-    else if (spool->failed) /* which lane it is can't be read: look at all from the start */
+    else if (spool->failed || result < 0 || view.lane == spool->no_lane)
+        /* which lane it is can't be read: look at all from the start */
         LIST_FOREACH_SAFE(node, next, &spool->lanes)
             LIST_ENTRY(node, struct sqlite_lane, node)->first_free = 0;
     spool->failed = failed;
@@ -266,7 +252,7 @@ static int settle_write(struct sqlite_spool *spool, const struct row_view *view,
     if (result < 0)
         return result;
     if (view->answer_epoch != 0)
-        keys_forget(spool, view->answer_epoch);
+        keys_forget(spool, view->answer_epoch, 'a', view->id);
     lanes_count(spool, view->lane, view->state, view->bytes, view->answer_bytes, -1);
     lanes_count(spool, view->lane, outcome->state, view->bytes, answer_bytes, 1);
     return 0;

@@ -3,10 +3,12 @@
  *
  *   sqlite.c           open, close, transactions
  *   sqlite_database.c  the file, its settings, schema and statements, errors
- *   sqlite_keys.c      keys, epochs, the digest key
+ *   sqlite_keys.c      keys, epochs, the digest key, sealing
+ *   sqlite_epochs.c    epochs' counters, checked against the rows
  *   sqlite_lanes.c     lanes and their counters
  *   sqlite_rows.c      rows: reading and writing
  *   sqlite_lease.c     put, lease, settle
+ *   sqlite_damage.c    rows that can't be used any more
  *   sqlite_acts.c      an operator's acts
  *   sqlite_purge.c     purge, sealing anew
  *   sqlite_list.c      lists, show, statistics
@@ -49,6 +51,9 @@ enum statement {
     STATEMENT_EPOCH_INSERT,
     STATEMENT_EPOCH_UPDATE,
     STATEMENT_EPOCH_DELETE,
+    STATEMENT_EPOCH_COUNT,
+    STATEMENT_RECOUNT_MESSAGES,
+    STATEMENT_RECOUNT_RECORDS,
     STATEMENT_LANES,
     STATEMENT_LANE_INSERT,
     STATEMENT_LANE_UPDATE,
@@ -70,9 +75,9 @@ enum statement {
     STATEMENT_OUTCOME_KEPT,
     STATEMENT_OUTCOME_AFTER,
     STATEMENT_LIST_ALL,
-    STATEMENT_LIST_QUEUED,
     STATEMENT_LIST_LANE_QUEUED,
     STATEMENT_LIST_SETTLED,
+    STATEMENT_OUTCOME_BOUND,
     STATEMENT_MESSAGE_AFTER,
     STATEMENT_RECORD_INSERT,
     STATEMENT_RECORD_GET,
@@ -105,14 +110,25 @@ struct sqlite_lane {
     struct lane_counters now, before; /* before: as at begin, while it is dirty */
     bool created;                     /* in this transaction */
     int64_t first_free;               /* no queued row before it is without a lease */
+    bool age_unknown;                 /* its first row's page is damaged: not read again */
 };
 
 struct sqlite_epoch {
     int64_t id;
     char key_id[KEY_FILE_ID_BYTES + 1];
     struct seal_key key;
-    int64_t sealed, sealed_before; /* before: as at begin */
-    bool current_key;              /* derived from the current key of the file */
+    /* Less than 0: it was counted wrongly, by an older build, and is not known. */
+    int64_t sealed, sealed_before;       /* before: as at begin */
+    int64_t recounted, recounted_before; /* by the recount that is under way */
+    bool empty, empty_before;            /* a recount of this start has found nothing */
+    bool current_key;                    /* derived from the current key of the file */
+};
+
+/* A walk over all rows and records that were there when it began, in slices. */
+struct sqlite_recount {
+    bool wanted, running, abandoned;
+    int64_t message, record;         /* it has come so far */
+    int64_t end_message, end_record; /* what is from here on was born meanwhile */
 };
 
 /* What settling needs of a row without an outcome: most are settled while they are still known. */
@@ -128,6 +144,12 @@ struct sqlite_state { /* the one row of the table state */
     int64_t records;
 };
 
+/* What hangs on older keys is sealed anew, in slices. */
+struct sqlite_reseal {
+    int64_t message, record; /* so far it has come */
+    bool done;               /* all that could be was, in this start */
+};
+
 struct sqlite_spool {
     struct spool_backend backend; /* first */
     struct spool_backend_settings settings;
@@ -141,11 +163,15 @@ struct sqlite_spool {
     size_t key_count;
     struct sqlite_epoch *epochs; /* ascending ids; the last one is this start's */
     size_t epoch_count;
-    struct buffer scratch; /* sealed bytes on their way to a statement */
+    struct sqlite_recount recount, recount_before; /* before: as at begin */
+    struct buffer scratch;                         /* sealed bytes on their way to a statement */
 
     struct list_node lanes, dirty_lanes;
+    struct sqlite_lane *no_lane; /* of rows whose lane isn't there: in no table, counts nothing */
     struct list_node lanes_by_name[SQLITE_LANE_BUCKETS], lanes_by_id[SQLITE_LANE_BUCKETS];
     struct leases leases;
+    int64_t
+        unreadable; /* the row whose body's pages are damaged, and which is to be a dead letter */
     struct fresh_row fresh[SQLITE_FRESH]; /* by id modulo their number */
     struct spool_totals totals, totals_before;
     struct sqlite_state state, state_written;
@@ -156,13 +182,19 @@ struct sqlite_spool {
     uint8_t absent[16];    /* the digest that was last looked for in vain, */
     bool absent_known;     /* if there was nothing recorded since */
     struct record_run run; /* built in this transaction; filter NULL: none */
-    int64_t reseal_messages, reseal_records, move_after; /* where the slow jobs are */
+    struct sqlite_reseal reseal, reseal_before;
+    int64_t move_after;    /* so far a move has come with what is settled, */
+    uint64_t move_settled; /* and so many it has found, in this round */
 };
 
 static inline struct sqlite_spool *sqlite_of(struct spool_backend *backend)
 {
     return (struct sqlite_spool *)backend;
 }
+
+/* ---- sqlite.c ---- */
+
+int sqlite_digest(struct spool_backend *backend, struct message *message);
 
 /* ---- sqlite_database.c ---- */
 
@@ -220,8 +252,11 @@ __attribute__((warn_unused_result)) int keys_unseal(struct sqlite_spool *spool,
                                                     const struct seal_place *place, int64_t epoch,
                                                     struct span sealed, char **ret_plain,
                                                     size_t *ret_length);
-/* Sealed bytes of this epoch are gone. */
-void keys_forget(struct sqlite_spool *spool, int64_t epoch);
+/* Sealed bytes of this epoch are gone: what was at this place (see seal_place). */
+void keys_forget(struct sqlite_spool *spool, int64_t epoch, char purpose, int64_t id);
+
+/* ---- sqlite_epochs.c ---- */
+
 __attribute__((warn_unused_result)) int keys_flush(struct sqlite_spool *spool);
 void keys_committed(struct sqlite_spool *spool);
 void keys_rollback(struct sqlite_spool *spool);
@@ -229,11 +264,19 @@ void keys_rollback(struct sqlite_spool *spool);
 bool keys_want_reseal(const struct sqlite_spool *spool);
 __attribute__((warn_unused_result)) int keys_purge(struct sqlite_spool *spool);
 int sqlite_keys(struct spool_backend *backend, spool_keys_each *each, void *context);
+/* What hangs on the epoch: a scan, for opening. */
+__attribute__((warn_unused_result)) int recount_epoch(struct sqlite_spool *spool, int64_t epoch,
+                                                      int64_t *ret_sealed);
+/* Looks at no more than limit rows and records; how many, 0: there is nothing to count (any more). */
+__attribute__((warn_unused_result)) int recount(struct sqlite_spool *spool, unsigned limit);
+/* Sealed bytes at a place come (1) or go (-1). */
+void recount_note(const struct sqlite_spool *spool, struct sqlite_epoch *epoch, char purpose,
+                  int64_t id, int direction);
 
 /* ---- sqlite_lanes.c ---- */
 
 __attribute__((warn_unused_result)) int lanes_load(struct sqlite_spool *spool);
-void lanes_init(struct sqlite_spool *spool);
+__attribute__((warn_unused_result)) int lanes_init(struct sqlite_spool *spool);
 void lanes_free(struct sqlite_spool *spool);
 struct sqlite_lane *lanes_find(struct sqlite_spool *spool, const char *name);
 struct sqlite_lane *lanes_by_id(struct sqlite_spool *spool, int64_t id);
@@ -245,6 +288,8 @@ void lanes_touch(struct sqlite_spool *spool, struct sqlite_lane *lane);
 /* A row of this state and weight comes (1) or goes (-1). */
 void lanes_count(struct sqlite_spool *spool, struct sqlite_lane *lane, enum spool_state state,
                  int64_t bytes, int64_t answer_bytes, int direction);
+/* A queued row goes that is not there: what it weighed isn't known. */
+void lanes_lose(struct sqlite_spool *spool, struct sqlite_lane *lane);
 __attribute__((warn_unused_result)) int lanes_flush(struct sqlite_spool *spool);
 void lanes_committed(struct sqlite_spool *spool);
 void lanes_rollback(struct sqlite_spool *spool);
@@ -272,9 +317,9 @@ struct row_view {
     "m.received_ms, m.bytes, m.epoch, m.connection, o.id, o.state, o.attempts, o.counted, "        \
     "o.due_ms, o.settled_ms, o.answer_epoch, o.answer_bytes, o.kind, o.status, o.reason"
 #define ROW_FROM " FROM messages AS m LEFT JOIN outcomes AS o ON o.id = m.id "
-/* -EIO: its lane is not there (damage). */
-__attribute__((warn_unused_result)) int
-row_view(struct sqlite_spool *spool, sqlite3_stmt *statement, struct row_view *ret_view);
+/* Columns that are damaged come as something that can be looked at, and never opens a seal: no_lane,
+ * "", zeros. */
+void row_view(struct sqlite_spool *spool, sqlite3_stmt *statement, struct row_view *ret_view);
 /* Steps STATEMENT_MESSAGE_ROW: the view is good until the next use of it. -ENOENT. */
 __attribute__((warn_unused_result)) int row_get(struct sqlite_spool *spool, int64_t id,
                                                 struct row_view *ret_view);
@@ -302,6 +347,7 @@ struct outcome {
     int kind, status;
     const char *reason;
 };
+__attribute__((warn_unused_result)) int outcome_delete(struct sqlite_spool *spool, int64_t id);
 /* With answer_epoch 0: no answer; else the answer is sealed in scratch. */
 __attribute__((warn_unused_result)) int outcome_put(struct sqlite_spool *spool,
                                                     const struct outcome *outcome,
@@ -330,6 +376,16 @@ int sqlite_settle(struct spool_backend *backend, uint64_t id, const struct verdi
                   int64_t due_ms, bool keep_lease, bool stop_lane, int64_t now_ms);
 void sqlite_release(struct spool_backend *backend, uint64_t id);
 
+/* ---- sqlite_damage.c ---- */
+
+/* A row of this lane's queue that can't be read: it waits for an operator, and the lane goes on. */
+__attribute__((warn_unused_result)) int row_is_damaged(struct sqlite_spool *spool,
+                                                       const struct row_view *view,
+                                                       struct sqlite_lane *lane, int64_t now_ms);
+/* An id in this lane's queue without a row: the lane goes on without it. */
+__attribute__((warn_unused_result)) int row_is_lost(struct sqlite_spool *spool,
+                                                    struct sqlite_lane *lane, int64_t id);
+
 /* ---- sqlite_acts.c ---- */
 
 int sqlite_replay(struct spool_backend *backend, uint64_t id, bool out_of_order, int64_t now_ms,
@@ -341,7 +397,7 @@ int sqlite_move(struct spool_backend *backend, const char *from, const char *to,
 __attribute__((warn_unused_result)) int acts_finish_move(struct sqlite_spool *spool);
 /* The view of row_get() ends. */
 void view_done(struct sqlite_spool *spool);
-/* Seals the row anew, for its lane or another one. */
+/* Seals the row anew, for its lane or another one, and counts. */
 __attribute__((warn_unused_result)) int
 row_reseal(struct sqlite_spool *spool, const struct row_view *view, struct sqlite_lane *lane);
 
@@ -352,7 +408,7 @@ int sqlite_purge(struct spool_backend *backend, int64_t now_ms, unsigned limit);
 /* ---- sqlite_list.c ---- */
 
 int sqlite_list(struct spool_backend *backend, const struct spool_filter *filter,
-                spool_list_each *each, void *context);
+                spool_list_each *each, void *context, uint64_t *ret_next);
 int sqlite_show(struct spool_backend *backend, uint64_t id, struct spool_row *ret_row,
                 struct message **ret_message, struct answer_bytes **ret_answer);
 void sqlite_totals(struct spool_backend *backend, struct spool_totals *ret_totals);

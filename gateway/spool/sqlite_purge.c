@@ -28,6 +28,8 @@ static int purge_kept_one(struct sqlite_spool *spool, int64_t before_ms)
     result = row_get(spool, id, &view);
     if (result == 0)
         result = row_remove(spool, &view);
+    else if (result == -ENOENT) /* damage: without its message it is nothing */
+        result = outcome_delete(spool, id);
     view_done(spool);
     return result < 0 ? result : 1;
 }
@@ -56,7 +58,7 @@ static int reseal_messages(struct sqlite_spool *spool, unsigned limit)
     for (; count < limit; count++) {
         sqlite3_stmt *statement = statement_get(spool, STATEMENT_MESSAGE_AFTER);
         if (statement != NULL)
-            sqlite3_bind_int64(statement, 1, spool->reseal_messages);
+            sqlite3_bind_int64(statement, 1, spool->reseal.message);
         int result = statement_step(spool, statement);
         if (result <= 0)
             return result < 0 ? result : (int)count;
@@ -67,27 +69,47 @@ static int reseal_messages(struct sqlite_spool *spool, unsigned limit)
             return result;
         const struct sqlite_epoch *body = keys_epoch(spool, view.epoch);
         const struct sqlite_epoch *answer = keys_epoch(spool, view.answer_epoch);
-        if ((body != NULL && !body->current_key) || (answer != NULL && !answer->current_key))
+        bool placeless = view.lane == spool->no_lane; /* what hangs on its lane can't be opened */
+        if (placeless)
+            result = 0;
+        else if ((body != NULL && !body->current_key) || (answer != NULL && !answer->current_key))
             result = row_reseal(spool, &view, view.lane);
         view_done(spool);
         if (result < 0)
             return result;
-        spool->reseal_messages = id;
+        spool->reseal.message = id;
     }
     return (int)count;
 }
 
 static int reseal(struct sqlite_spool *spool, unsigned limit)
 {
-    if (!keys_want_reseal(spool))
+    if (spool->reseal.done || !keys_want_reseal(spool))
         return 0;
     int messages = reseal_messages(spool, limit);
     if (messages != 0)
         return messages;
     int records = records_reseal(spool, limit);
-    if (records == 0) /* the next round begins anew: what was damaged stays as it is */
-        spool->reseal_messages = spool->reseal_records = 0;
+    if (records == 0) {
+        /* Nothing is sealed with an older key meanwhile: what still hangs on one is damaged, and stays
+         * as it is; or is not there, and was counted wrongly. */
+        spool->reseal.done = true;
+        spool->recount.wanted = keys_want_reseal(spool);
+    }
     return records;
+}
+
+/* What is sealed with older keys is sealed anew; keys and epochs that seal nothing are known, and the
+ * latter forgotten. */
+static int keys_tend(struct sqlite_spool *spool, unsigned limit)
+{
+    int count = recount(spool, limit);
+
+    if (count == 0)
+        count = reseal(spool, limit);
+    if (count == 0)
+        count = recount(spool, limit);
+    return count != 0 ? count : keys_purge(spool);
 }
 
 /* The file shrinks once much of it is free; a little is left for what comes next. */
@@ -125,11 +147,9 @@ int sqlite_purge(struct spool_backend *backend, int64_t now_ms, unsigned limit)
     count += records;
     if (count > 0)
         return count;
-    count = reseal(spool, limit);
+    count = keys_tend(spool, limit);
     if (count != 0)
         return count;
-    count = keys_purge(spool);
-    if (count == 0)
-        count = lanes_purge(spool);
+    count = lanes_purge(spool);
     return count < 0 ? count : vacuum(spool);
 }

@@ -52,8 +52,8 @@ static int recent_load(struct sqlite_spool *spool)
     sqlite3_bind_int64(statement, 1, spool->records.recent_first - 1);
     while ((result = statement_step(spool, statement)) == 1) {
         struct span digest = statement_span(statement, 1);
-        result = digest.length != RECORD_DIGEST_BYTES
-                     ? -EIO
+        result = digest.length != RECORD_DIGEST_BYTES /* damaged: it will not be found */
+                     ? 0
                      : record_index_add(&spool->records, record_key((const uint8_t *)digest.data),
                                         sqlite3_column_int64(statement, 0));
         if (result < 0) {
@@ -297,7 +297,7 @@ static int record_delete(struct sqlite_spool *spool, int64_t sequence, int64_t a
     if (result < 0)
         return result;
     if (answer_epoch != 0)
-        keys_forget(spool, answer_epoch);
+        keys_forget(spool, answer_epoch, 'r', sequence);
     spool->state.records--;
     return 0;
 }
@@ -451,6 +451,10 @@ static int record_reseal(struct sqlite_spool *spool, int64_t sequence)
         return result;
     int64_t recorded_ms = sqlite3_column_int64(statement, 1);
     int64_t epoch = sqlite3_column_int64(statement, 4);
+    if (sqlite3_column_bytes(statement, 0) != RECORD_DIGEST_BYTES) { /* damaged, and stays so */
+        sqlite3_reset(statement);
+        return 0;
+    }
     memcpy(message.digest + MESSAGE_STABLE_ID_BYTES, sqlite3_column_blob(statement, 0),
            RECORD_DIGEST_BYTES);
     result = record_read(spool, statement, sequence, &record);
@@ -462,7 +466,7 @@ static int record_reseal(struct sqlite_spool *spool, int64_t sequence)
     verdict.answer_is_hl7 = record.answer_is_hl7;
     result = record_insert(spool, sequence, &message, &verdict, recorded_ms);
     if (result == 0)
-        keys_forget(spool, epoch);
+        keys_forget(spool, epoch, 'r', sequence);
     spool_record_clear(&record);
     return result;
 }
@@ -476,7 +480,7 @@ int records_reseal(struct sqlite_spool *spool, unsigned limit)
     for (; count < limit; count++) {
         sqlite3_stmt *statement = statement_get(spool, STATEMENT_RECORDS_AFTER);
         if (statement != NULL)
-            sqlite3_bind_int64(statement, 1, spool->reseal_records);
+            sqlite3_bind_int64(statement, 1, spool->reseal.record);
         int result = statement_step(spool, statement);
         if (result <= 0)
             return result < 0 ? result : (int)count;
@@ -487,7 +491,7 @@ int records_reseal(struct sqlite_spool *spool, unsigned limit)
             result = record_reseal(spool, sequence);
         if (result < 0)
             return result;
-        spool->reseal_records = sequence;
+        spool->reseal.record = sequence;
     }
     return (int)count;
 }

@@ -10,6 +10,14 @@
 
 #define SPANS ((size_t)3)
 #define SPANS_BYTES (SPANS * 8)
+/* In the last two ones' offsets, whose bits no body reaches: the seal covers spans, and not the column
+ * batch. Older builds wrote none of these bits. */
+#define SPANS_AT (SPANS_BYTES - 8)
+#define SPANS_FLAGGED UINT8_C(0x80)
+#define SPANS_BATCH UINT8_C(0x40)
+#define SPANS_VERDICT_AT (SPANS_BYTES - 16)
+#define SPANS_VERDICT UINT8_C(0x80) /* keep_verdict */
+#define SPANS_FLAGS (UINT32_C(0xc0) << 24)
 
 /* ---- where the header's fields are in the body ---- */
 
@@ -40,6 +48,17 @@ static void spans_write(const struct message *message, uint8_t out[SPANS_BYTES])
         put_u32(out + (size_t)8 * i, at - body);
         put_u32(out + (size_t)8 * i + 4, fields[i].length);
     }
+    out[SPANS_AT] |= SPANS_FLAGGED | (message->batch ? SPANS_BATCH : 0);
+    out[SPANS_VERDICT_AT] |= message->keep_verdict ? SPANS_VERDICT : 0;
+}
+
+/* Whether the column says what was sealed. */
+static bool batch_is_right(const struct row_view *view)
+{
+    if (view->spans.length != SPANS_BYTES)
+        return true; /* not ours: the seal won't open */
+    uint8_t flags = (uint8_t)view->spans.data[SPANS_AT];
+    return (flags & SPANS_FLAGGED) == 0 || view->batch == ((flags & SPANS_BATCH) != 0);
 }
 
 static struct span span_read(struct span spans, size_t which, struct span body)
@@ -48,7 +67,7 @@ static struct span span_read(struct span spans, size_t which, struct span body)
 
     if (spans.length != SPANS_BYTES)
         return span_of(NULL, 0);
-    size_t offset = get_u32(in), length = get_u32(in + 4);
+    size_t offset = get_u32(in) & ~SPANS_FLAGS, length = get_u32(in + 4);
     if (offset > body.length || length > body.length - offset)
         return span_of(NULL, 0);
     return span_of(body.data + offset, length);
@@ -56,16 +75,28 @@ static struct span span_read(struct span spans, size_t which, struct span body)
 
 /* ---- reading ---- */
 
-int row_view(struct sqlite_spool *spool, sqlite3_stmt *s, struct row_view *ret_view)
+static const char *text_or_none(const unsigned char *text)
+{
+    return text == NULL ? "" : (const char *)text;
+}
+
+static struct span digest_or_zeros(struct span digest)
+{
+    static const uint8_t zeros[32];
+
+    return digest.length == sizeof zeros ? digest : span_of(zeros, sizeof zeros);
+}
+
+void row_view(struct sqlite_spool *spool, sqlite3_stmt *s, struct row_view *ret_view)
 {
     *ret_view = (struct row_view){
         .id = sqlite3_column_int64(s, 0),
         .lane = lanes_by_id(spool, sqlite3_column_int64(s, 1)),
-        .peer = (const char *)sqlite3_column_text(s, 2),
-        .listener = (const char *)sqlite3_column_text(s, 3),
+        .peer = text_or_none(sqlite3_column_text(s, 2)),
+        .listener = text_or_none(sqlite3_column_text(s, 3)),
         .control_id = statement_span(s, 4),
         .message_type = statement_span(s, 5),
-        .digest = statement_span(s, 6),
+        .digest = digest_or_zeros(statement_span(s, 6)),
         .spans = statement_span(s, 7),
         .batch = sqlite3_column_int(s, 8) != 0,
         .received_ms = sqlite3_column_int64(s, 9),
@@ -84,12 +115,8 @@ int row_view(struct sqlite_spool *spool, sqlite3_stmt *s, struct row_view *ret_v
         .last_status = sqlite3_column_int(s, 22),
         .last_reason = (const char *)sqlite3_column_text(s, 23),
     };
-    if (ret_view->lane == NULL || ret_view->peer == NULL || ret_view->listener == NULL ||
-        ret_view->digest.length != 32) {
-        spool->failed = true;
-        return -EIO;
-    }
-    return 0;
+    if (ret_view->lane == NULL)
+        ret_view->lane = spool->no_lane;
 }
 
 int row_get(struct sqlite_spool *spool, int64_t id, struct row_view *ret_view)
@@ -103,7 +130,8 @@ int row_get(struct sqlite_spool *spool, int64_t id, struct row_view *ret_view)
     int result = statement_step(spool, statement);
     if (result <= 0)
         return result == 0 ? -ENOENT : result;
-    return row_view(spool, statement, ret_view);
+    row_view(spool, statement, ret_view);
+    return 0;
 }
 
 static char *copy_span(struct span text)
@@ -180,10 +208,26 @@ static struct message *message_of(struct sqlite_spool *spool, const struct row_v
     message->message_type = span_read(view->spans, 1, message->body);
     message->facility = span_read(view->spans, 2, message->body);
     message->batch = view->batch;
+    message->keep_verdict = view->spans.length == SPANS_BYTES &&
+                            ((uint8_t)view->spans.data[SPANS_VERDICT_AT] & SPANS_VERDICT) != 0;
     message->received_wall_ms = view->received_ms;
     message->connection = row_connection(spool, view);
-    memcpy(message->digest, view->digest.data, sizeof message->digest);
     return message;
+}
+
+/* What isn't sealed with the body, and yet says where it goes and as what: the digest holds the stable
+ * id and, with peer, control id and listener, the record's; batch, whether it is split. */
+static int message_verify(struct sqlite_spool *spool, const struct row_view *view,
+                          struct message *message)
+{
+    int result = sqlite_digest(&spool->backend, message);
+
+    if (result < 0)
+        return result;
+    return batch_is_right(view) &&
+                   memcmp(message->digest, view->digest.data, sizeof message->digest) == 0
+               ? 0
+               : -EBADMSG;
 }
 
 int row_message(struct sqlite_spool *spool, const struct row_view *view,
@@ -203,12 +247,17 @@ int row_message(struct sqlite_spool *spool, const struct row_view *view,
     sqlite3_reset(statement);
     if (result < 0)
         return result;
-    *ret_message = message_of(spool, view, body, length);
-    if (*ret_message == NULL) {
+    struct message *message = message_of(spool, view, body, length);
+    if (message == NULL) {
         free(body);
         return -ENOMEM;
     }
-    return 0;
+    result = message_verify(spool, view, message);
+    if (result < 0)
+        message_release(&message);
+    else
+        *ret_message = message;
+    return result;
 }
 
 int row_answer(struct sqlite_spool *spool, const struct row_view *view,
@@ -315,6 +364,11 @@ static int delete_by_id(struct sqlite_spool *spool, enum statement which, int64_
     return statement_run(spool, statement);
 }
 
+int outcome_delete(struct sqlite_spool *spool, int64_t id)
+{
+    return delete_by_id(spool, STATEMENT_OUTCOME_DELETE, id);
+}
+
 int row_remove(struct sqlite_spool *spool, const struct row_view *view)
 {
     struct sqlite_lane *lane = view->lane;
@@ -324,12 +378,12 @@ int row_remove(struct sqlite_spool *spool, const struct row_view *view)
     if (result == 0 && view->state == SPOOL_QUEUED)
         result = queue_delete(spool, lane, view->id);
     if (result == 0 && view->has_outcome)
-        result = delete_by_id(spool, STATEMENT_OUTCOME_DELETE, view->id);
+        result = outcome_delete(spool, view->id);
     if (result < 0)
         return result;
-    keys_forget(spool, view->epoch);
+    keys_forget(spool, view->epoch, 'b', view->id);
     if (view->answer_epoch != 0)
-        keys_forget(spool, view->answer_epoch);
+        keys_forget(spool, view->answer_epoch, 'a', view->id);
     lanes_count(spool, lane, view->state, view->bytes, view->answer_bytes, -1);
     return 0;
 }

@@ -356,6 +356,37 @@ static void a_reload_probes_a_store_that_is_down(void **state)
     expect(world, "accepted 1, send 2");
 }
 
+/* What the store asked for was about how things were before. */
+static void a_reload_asks_a_busy_store_again(void **state)
+{
+    struct world *world = *state;
+    struct verdict busy = {.kind = VERDICT_RETRY, .status = 503, .retry_after_ms = 5000};
+
+    enter(world, "a", 1);
+    enter(world, "b", 2);
+    verdict(world, 1, &busy);
+    verdict(world, 2, &busy);
+    expect(world, "send 1, send 2, keep 1, keep 2");
+    world_apply(world);
+    expect(world, "send 1");
+    verdict(world, 1, &accepted);
+    expect(world, "accepted 1, send 2");
+}
+
+static void a_reload_asks_for_what_one_message_waits_for(void **state)
+{
+    struct world *world = *state;
+    struct verdict busy = {.kind = VERDICT_RETRY, .status = 429, .retry_after_ms = 5000};
+
+    enter(world, "a", 1);
+    enter(world, "b", 2);
+    verdict(world, 1, &busy);
+    verdict(world, 2, &accepted); /* the store is up */
+    expect(world, "send 1, send 2, keep 1, accepted 2");
+    world_apply(world);
+    expect(world, "send 1");
+}
+
 /* ---- drain ---- */
 
 static void on_drained(void *context)
@@ -613,6 +644,8 @@ int main(void)
         WORLD_TEST(retry_settings_take_effect),
         WORLD_TEST(more_in_parallel_takes_effect_at_once),
         WORLD_TEST(a_reload_probes_a_store_that_is_down),
+        WORLD_TEST(a_reload_asks_a_busy_store_again),
+        WORLD_TEST(a_reload_asks_for_what_one_message_waits_for),
         WORLD_TEST(draining_lets_attempts_end),
         WORLD_TEST(draining_ends_at_its_deadline),
         WORLD_TEST(draining_when_nothing_is_held),

@@ -74,8 +74,8 @@ FAULTY_PASS(int, move,
             (inner, from, to, limit, ret_moved, ret_done))
 FAULTY_PASS(int, list,
             (struct spool_backend * backend, const struct spool_filter *filter,
-             spool_list_each *each, void *context),
-            (inner, filter, each, context))
+             spool_list_each *each, void *context, uint64_t *ret_next),
+            (inner, filter, each, context, ret_next))
 FAULTY_PASS(int, show,
             (struct spool_backend * backend, uint64_t id, struct spool_row *ret_row,
              struct message **ret_message, struct answer_bytes **ret_answer),

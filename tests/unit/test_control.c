@@ -428,6 +428,46 @@ static void lists(void **state)
     assert_refused(f, "{\"command\":\"queue.list\",\"limit\":-1}", "request");
 }
 
+static void fill_more(struct spool_call *call, struct spool *spool, struct spool_backend *backend)
+{
+    struct message *message = make_message(1), *rare = message_new("rare", "adt", NULL, 0);
+    uint64_t id;
+
+    (void)spool;
+    for (unsigned i = 0; i < 2 * SPOOL_LIST_ROWS && call->result == 0; i++)
+        call->result = spool_backend_put(backend, message, "cloud", "cloud/lab", false, 1, &id);
+    for (unsigned i = 0; i < 2 && call->result == 0; i++)
+        call->result = spool_backend_put(backend, rare, "cloud", "cloud/lab", false, 1, &id);
+    message_release(&message);
+    message_release(&rare);
+}
+
+static void filled_more(struct spool_call *call)
+{
+    atomic_store((atomic_int *)call->context, 1);
+}
+
+/* Each call on the spool's thread looks at so many rows: a page without a match is not the end. */
+static void few_among_many(void **state)
+{
+    struct fixture *f = *state;
+    atomic_int done = 0;
+    struct spool_call call = {.call = fill_more, .done = filled_more, .context = &done};
+    json_int_t next = 0;
+
+    spool_call(f->spool, &call);
+    while (atomic_load(&done) == 0)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    assert_int_equal(call.result, 0);
+    assert_int_equal(count_items(f, "{\"command\":\"queue.list\",\"peer\":\"rare\"}", &next), 2);
+    assert_int_equal(next, 0);
+    assert_int_equal(
+        count_items(f, "{\"command\":\"queue.list\",\"peer\":\"rare\",\"limit\":1}", &next), 1);
+    assert_int_equal(next, ENTRIES + 2 * SPOOL_LIST_ROWS + 1);
+    assert_int_equal(count_items(f, "{\"command\":\"queue.list\",\"peer\":\"none\"}", &next), 0);
+    assert_number(f, "{\"command\":\"queue.discard\",\"peer\":\"rare\"}", "discarded", 2);
+}
+
 static void one_entry(void **state)
 {
     struct fixture *f = *state;
@@ -668,6 +708,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(status_and_connections, setup, teardown),
         cmocka_unit_test_setup_teardown(reload_and_drain, setup, teardown),
         cmocka_unit_test_setup_teardown(lists, setup, teardown),
+        cmocka_unit_test_setup_teardown(few_among_many, setup, teardown),
         cmocka_unit_test_setup_teardown(one_entry, setup, teardown),
         cmocka_unit_test_setup_teardown(operators_only, setup, teardown),
         cmocka_unit_test_setup_teardown(replays, setup, teardown),

@@ -503,6 +503,51 @@ static void later(void **state)
     exchange_case_free(&each);
 }
 
+/* A repeat, once the store has spoken: the commit acknowledgment again, and its verdict behind it. */
+static void kept(void **state)
+{
+    static const struct {
+        const char *accept, *application, *code;
+        enum verdict_kind kind;
+        const char *first, *second; /* NULL: none */
+    } cases[] = {
+        {"AL", "AL", "AA", VERDICT_ACCEPTED, "CA", "AA"},
+        {"AL", "AL", "AE", VERDICT_REFUSED, "CA", "AE"},
+        {"AL", "AL", "AR", VERDICT_REFUSED, "CA", "AR"},
+        {"AL", "AL", "", VERDICT_ACCEPTED, "CA", NULL},
+        {"NE", "AL", "AE", VERDICT_REFUSED, "AE", NULL},
+        {"AL", "SU", "AE", VERDICT_REFUSED, "CA", NULL},
+        {"AL", "ER", "AE", VERDICT_REFUSED, "CA", "AE"},
+    };
+    struct exchange_case each;
+    char message[256];
+
+    (void)state;
+    exchange_case_init(&each);
+    each.listener.application_acknowledgment = CONFIG_APPLICATION_STORE;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct spool_put put = {
+            .outcome = SPOOL_SAFE, .repeated = true, .verdict.kind = cases[i].kind};
+        snprintf(put.verdict.code, sizeof(put.verdict.code), "%s", cases[i].code);
+        snprintf(message, sizeof(message), "%s|||%s|%s\r", EXCHANGE_MSH("FAC", "M1"),
+                 cases[i].accept, cases[i].application);
+        exchange_case_judge(&each, message);
+        assert_true(each.exchange.message->keep_verdict);
+        exchange_case_settle(&each, &put);
+        exchange_case_ack(&each, cases[i].first, "M1", NULL);
+        if (cases[i].second != NULL) {
+            exchange_case_ack(&each, cases[i].second, "M1", NULL);
+        }
+        exchange_case_no_frame(&each);
+    }
+    exchange_case_judge(&each, EXCHANGE_MSH("FAC", "M1") "|||AL|NE\r");
+    assert_false(each.exchange.message->keep_verdict);
+    each.listener.application_acknowledgment = CONFIG_APPLICATION_GATEWAY;
+    exchange_case_judge(&each, EXCHANGE_MSH("FAC", "M1") "|||AL|AL\r");
+    assert_false(each.exchange.message->keep_verdict);
+    exchange_case_free(&each);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -517,6 +562,7 @@ int main(void)
         cmocka_unit_test(a_huge_answer),
         cmocka_unit_test(own_names),
         cmocka_unit_test(later),
+        cmocka_unit_test(kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -354,6 +354,230 @@ static void every_start_has_a_key_of_its_own(void **state)
         check_one(bench, ids[i]);
 }
 
+/* ---- rotation while messages are under way ---- */
+
+#define KEYS_TWO_ONE "two " SPOOL_KEY_B "\none " SPOOL_KEY_A "\n"
+#define SPOOL_KEY_C "1111111111111111111111111111111111111111111111111111111111111111"
+
+/* A queued row without an outcome, which is what is remembered of it. */
+static void put_plain(struct bench *bench, unsigned count)
+{
+    struct message *message = make_message();
+    uint64_t id;
+
+    assert_int_equal(spool_backend_digest(bench->backend, message), 0);
+    assert_int_equal(spool_backend_begin(bench->backend), 0);
+    for (unsigned i = 0; i < count; i++)
+        assert_int_equal(spool_backend_put(bench->backend, message, "r", "r/p", false, 1000, &id),
+                         0);
+    assert_int_equal(spool_backend_commit(bench->backend), 0);
+    message_release(&message);
+}
+
+static void rotate(struct bench *bench, const char *keys)
+{
+    spool_files_keys(&bench->files, keys);
+    reopen_well(bench);
+}
+
+struct taken {
+    uint64_t ids[16];
+    unsigned count;
+};
+
+static void take_entry(void *context, struct spool_row *row, struct message *message)
+{
+    struct taken *taken = context;
+
+    taken->ids[taken->count++] = row->id;
+    spool_row_clear(row);
+    message_release(&message);
+}
+
+static struct taken lease_some(struct bench *bench, unsigned limit)
+{
+    struct taken taken = {.count = 0};
+
+    assert_int_equal(spool_backend_begin(bench->backend), 0);
+    assert_true(
+        spool_backend_lease(bench->backend, "r/p", limit, 100000, 2000, take_entry, &taken) >= 0);
+    assert_int_equal(spool_backend_commit(bench->backend), 0);
+    return taken;
+}
+
+static void accept_all(struct bench *bench, const struct taken *taken)
+{
+    const struct verdict verdict = {.kind = VERDICT_ACCEPTED};
+
+    assert_int_equal(spool_backend_begin(bench->backend), 0);
+    for (unsigned i = 0; i < taken->count; i++)
+        assert_int_equal(
+            spool_backend_settle(bench->backend, taken->ids[i], &verdict, 0, false, false, 2000),
+            0);
+    assert_int_equal(spool_backend_commit(bench->backend), 0);
+}
+
+static void purge_slice(struct bench *bench, unsigned limit)
+{
+    assert_int_equal(spool_backend_begin(bench->backend), 0);
+    assert_true(spool_backend_purge(bench->backend, 2000, limit) >= 0);
+    assert_int_equal(spool_backend_commit(bench->backend), 0);
+}
+
+static void all_are_readable(struct bench *bench, unsigned count)
+{
+    struct taken taken = lease_some(bench, 16);
+
+    assert_int_equal(taken.count, count);
+    accept_all(bench, &taken);
+}
+
+/* Leased, then sealed anew, then settled: each row hangs on one key at a time. */
+static void messages_survive_a_rotation_while_they_are_delivered(void **state)
+{
+    struct bench *bench = *state;
+
+    put_plain(bench, 10);
+    rotate(bench, KEYS_TWO_ONE);
+    struct taken taken = lease_some(bench, 5);
+    purge_slice(bench, 5);
+    keys_are(bench, "two*=5 one=5 ");
+    accept_all(bench, &taken);
+    keys_are(bench, "two*=0 one=5 ");
+    purge(bench);
+    keys_are(bench, "two*=5 one=0 ");
+    reopen_well(bench);
+    all_are_readable(bench, 5);
+}
+
+static void a_rotation_during_an_outage_leaves_nothing_counted(void **state)
+{
+    struct bench *bench = *state;
+
+    put_plain(bench, 10);
+    rotate(bench, KEYS_TWO_ONE);
+    struct taken taken = lease_some(bench, 10);
+    purge(bench);
+    keys_are(bench, "two*=10 one=0 ");
+    accept_all(bench, &taken);
+    keys_are(bench, "two*=0 one=0 ");
+    rotate(bench, "three " SPOOL_KEY_C "\ntwo " SPOOL_KEY_B "\n");
+    purge(bench);
+    keys_are(bench, "three*=0 two=0 ");
+    rotate(bench, "three " SPOOL_KEY_C "\n");
+}
+
+/* ---- counters that an older build got wrong ---- */
+
+static void run_sql(struct bench *bench, const char *sql);
+
+static void epoch_is_never_forgotten_while_rows_hang_on_it(struct bench *bench, const char *sql)
+{
+    put_plain(bench, 10);
+    run_sql(bench, sql);
+    reopen_well(bench);
+    purge(bench);
+    keys_are(bench, "one*=10 ");
+    reopen_well(bench);
+    all_are_readable(bench, 10);
+}
+
+static void a_counter_of_nothing_forgets_no_epoch(void **state)
+{
+    epoch_is_never_forgotten_while_rows_hang_on_it(*state, "UPDATE epochs SET sealed = 0");
+}
+
+static void a_counter_below_nothing_is_counted_anew(void **state)
+{
+    struct bench *bench = *state;
+
+    put_plain(bench, 1);
+    run_sql(bench, "UPDATE epochs SET sealed = -5");
+    reopen_well(bench);
+    keys_are(bench, "one*=1 "); /* not known: at least not called nothing */
+    epoch_is_never_forgotten_while_rows_hang_on_it(bench, "UPDATE epochs SET sealed = -5"
+                                                          " WHERE id = 1;"
+                                                          "DELETE FROM messages WHERE id = 1;"
+                                                          "DELETE FROM queue WHERE id = 1");
+}
+
+static void a_key_is_needed_by_its_rows_not_by_its_counter(void **state)
+{
+    struct bench *bench = *state;
+    uint64_t id = put_one(bench);
+    static const char *const drifts[] = {"UPDATE epochs SET sealed = -3 WHERE id = 1",
+                                         "UPDATE epochs SET sealed = 0 WHERE id = 1"};
+
+    for (size_t i = 0; i < 2; i++) {
+        rotate(bench, KEYS_TWO_ONE);
+        run_sql(bench, drifts[i]);
+        refused(bench, "two " SPOOL_KEY_B "\n", "\"one\"", " 3 messages and answers");
+    }
+    rotate(bench, KEYS_TWO_ONE);
+    purge(bench);
+    rotate(bench, "two " SPOOL_KEY_B "\n");
+    check_one(bench, id);
+}
+
+/* Counted too much: the rotation ends all the same, and the old key can go, before or after. */
+static void what_is_not_there_needs_no_key(void **state)
+{
+    struct bench *bench = *state;
+    uint64_t id = put_one(bench);
+
+    run_sql(bench, "UPDATE epochs SET sealed = sealed + 7");
+    rotate(bench, KEYS_TWO_ONE);
+    keys_are(bench, "two*=0 one=10 ");
+    purge(bench);
+    keys_are(bench, "two*=3 one=0 ");
+    run_sql(bench, "INSERT INTO epochs SELECT 99, 'one', salt, 7 FROM epochs LIMIT 1");
+    rotate(bench, "two " SPOOL_KEY_B "\n");
+    check_one(bench, id);
+}
+
+/* Between the slices of a recount the spool works on. */
+static void a_recount_sees_what_comes_and_goes_meanwhile(void **state)
+{
+    struct bench *bench = *state;
+
+    put_plain(bench, 12);
+    run_sql(bench, "UPDATE epochs SET sealed = -100");
+    reopen_well(bench);
+    purge_slice(bench, 4); /* looks at 1 to 4 */
+    struct taken taken = lease_some(bench, 6);
+    accept_all(bench, &taken); /* removes 1 to 6 */
+    put_plain(bench, 3);
+    put_one(bench);
+    purge(bench);
+    keys_are(bench, "one*=12 "); /* 7 to 12, three new ones, one with body, answer and record */
+    struct spool_totals totals;
+    spool_backend_totals(bench->backend, &totals);
+    assert_int_equal(totals.queued, 10);
+    run_sql(bench, "UPDATE epochs SET sealed = 0"); /* the epochs counted apart: 6 and 6 */
+    reopen_well(bench);
+    purge(bench);
+    keys_are(bench, "one*=12 ");
+}
+
+/* A slice that is rolled back has counted nothing, and sealed nothing anew. */
+static void a_slice_that_is_rolled_back_is_done_again(void **state)
+{
+    struct bench *bench = *state;
+
+    put_plain(bench, 10);
+    run_sql(bench, "UPDATE epochs SET sealed = -100");
+    rotate(bench, KEYS_TWO_ONE);
+    for (int i = 0; i < 8; i++) { /* through both walks, each slice once in vain */
+        assert_int_equal(spool_backend_begin(bench->backend), 0);
+        assert_true(spool_backend_purge(bench->backend, 2000, 4) >= 0);
+        spool_backend_rollback(bench->backend);
+        purge_slice(bench, 4);
+    }
+    keys_are(bench, "two*=10 one=0 ");
+    rotate(bench, "two " SPOOL_KEY_B "\n");
+    all_are_readable(bench, 10);
+}
+
 /* ---- damage ---- */
 
 static void run_sql(struct bench *bench, const char *sql)
@@ -381,8 +605,14 @@ static void a_row_that_was_tampered_with_is_a_dead_letter(void **state)
         "UPDATE messages SET peer = 'other' WHERE id = 1",
         "UPDATE messages SET body = (SELECT body FROM messages WHERE id = 2) WHERE id = 1",
         "UPDATE messages SET spans = zeroblob(24) WHERE id = 1",
+        "UPDATE messages SET digest = x'ff' || substr(digest, 2) WHERE id = 1",
+        "UPDATE messages SET digest = substr(digest, 1, 31) || x'ff' WHERE id = 1",
+        "UPDATE messages SET digest = x'00' WHERE id = 1",
+        "UPDATE messages SET listener = 'other' WHERE id = 1",
+        "UPDATE messages SET batch = 1 WHERE id = 1",
         "UPDATE lanes SET route = 'evil'",
     };
+    const size_t last = sizeof tampering / sizeof tampering[0] - 1;
     struct bench *bench = *state;
 
     for (size_t i = 0; i < sizeof tampering / sizeof tampering[0]; i++) {
@@ -398,12 +628,107 @@ static void a_row_that_was_tampered_with_is_a_dead_letter(void **state)
         assert_int_equal(spool_backend_commit(bench->backend), 0);
         assert_int_equal(count, leased);
         assert_int_equal(spool_backend_lane_statistics(bench->backend, "r/p", &statistics), 0);
-        assert_int_equal(statistics.dead, i == 4 ? 2 : 1);
-        assert_int_equal(leased, i == 4 ? 0 : 1);
+        assert_int_equal(statistics.dead, i == last ? 2 : 1);
+        assert_int_equal(leased, i == last ? 0 : 1);
         teardown(state);
         assert_int_equal(setup(state), 0);
         bench = *state;
     }
+}
+
+static int64_t number_of(struct bench *bench, const char *sql)
+{
+    sqlite3 *database = NULL;
+    sqlite3_stmt *statement = NULL;
+
+    spool_backend_close(&bench->backend);
+    assert_int_equal(sqlite3_open_v2(bench->files.database, &database, SQLITE_OPEN_READWRITE, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(database, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    int64_t number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(database);
+    return number;
+}
+
+/* What is done to a dead letter whose answer can't be read any more; the answer is dropped. */
+static void replay_it(struct bench *bench)
+{
+    uint64_t id;
+
+    assert_int_equal(spool_backend_replay(bench->backend, 1, true, 2000, &id), 0);
+}
+
+static void move_it(struct bench *bench)
+{
+    uint64_t moved;
+
+    assert_int_equal(spool_backend_move(bench->backend, "r", "s", &moved), 0);
+}
+
+static void seal_it_anew(struct bench *bench)
+{
+    assert_true(spool_backend_purge(bench->backend, 2000, 100) > 0);
+}
+
+static void an_answer_that_is_dropped_weighs_nothing(void **state)
+{
+    static const struct {
+        bool stop_lane;
+        void (*act)(struct bench *bench);
+    } cases[] = {{true, replay_it}, {false, replay_it}, {true, move_it}, {true, seal_it_anew}};
+    struct bench *bench = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct verdict refused = {.kind = VERDICT_REFUSED};
+        struct taken taken;
+        put_plain(bench, 1);
+        taken = lease_some(bench, 1);
+        refused.answer = answer_bytes_new(span_of_string("MSA|AR|" CANARY));
+        assert_int_equal(spool_backend_begin(bench->backend), 0);
+        assert_int_equal(spool_backend_settle(bench->backend, taken.ids[0], &refused, 0, false,
+                                              cases[i].stop_lane, 1000),
+                         0);
+        assert_int_equal(spool_backend_commit(bench->backend), 0);
+        answer_bytes_release(&refused.answer);
+        run_sql(bench, "UPDATE outcomes SET answer = zeroblob(length(answer))");
+        rotate(bench, KEYS_TWO_ONE);
+        assert_int_equal(spool_backend_begin(bench->backend), 0);
+        cases[i].act(bench);
+        assert_int_equal(spool_backend_commit(bench->backend), 0);
+        assert_int_equal(number_of(bench, "SELECT sum(answer_bytes) FROM outcomes"), 0);
+        assert_int_equal(number_of(bench, "SELECT sum(bytes) FROM lanes"),
+                         number_of(bench, "SELECT sum(bytes + 256) FROM messages"));
+        teardown(state);
+        assert_int_equal(setup(state), 0);
+        bench = *state;
+    }
+}
+
+static void what_a_message_is_survives_a_restart(void **state)
+{
+    struct bench *bench = *state;
+    struct message *message = make_message();
+    struct spool_row row;
+    struct answer_bytes *answer = NULL;
+    uint64_t id;
+
+    message->batch = message->keep_verdict = true;
+    assert_int_equal(spool_backend_digest(bench->backend, message), 0);
+    assert_int_equal(spool_backend_begin(bench->backend), 0);
+    assert_int_equal(spool_backend_put(bench->backend, message, "r", "r/p", false, 1000, &id), 0);
+    assert_int_equal(spool_backend_commit(bench->backend), 0);
+    message_release(&message);
+    reopen_well(bench);
+    assert_int_equal(spool_backend_show(bench->backend, id, &row, &message, &answer), 0);
+    assert_non_null(message);
+    assert_true(message->batch);
+    assert_true(message->keep_verdict);
+    assert_true(span_equal_string(message->control_id, "ID1"));
+    assert_int_equal(message->facility.length, 0);
+    spool_row_clear(&row);
+    message_release(&message);
 }
 
 /* ---- other files ---- */
@@ -517,7 +842,17 @@ int main(void)
         WITH_SPOOL(keys_rotate),
         WITH_SPOOL(a_rotated_key_is_needed_even_for_an_empty_spool),
         WITH_SPOOL(every_start_has_a_key_of_its_own),
+        WITH_SPOOL(messages_survive_a_rotation_while_they_are_delivered),
+        WITH_SPOOL(a_rotation_during_an_outage_leaves_nothing_counted),
+        WITH_SPOOL(a_counter_of_nothing_forgets_no_epoch),
+        WITH_SPOOL(a_counter_below_nothing_is_counted_anew),
+        WITH_SPOOL(a_key_is_needed_by_its_rows_not_by_its_counter),
+        WITH_SPOOL(what_is_not_there_needs_no_key),
+        WITH_SPOOL(a_recount_sees_what_comes_and_goes_meanwhile),
+        WITH_SPOOL(a_slice_that_is_rolled_back_is_done_again),
         WITH_SPOOL(a_row_that_was_tampered_with_is_a_dead_letter),
+        WITH_SPOOL(an_answer_that_is_dropped_weighs_nothing),
+        WITH_SPOOL(what_a_message_is_survives_a_restart),
         WITH_SPOOL(what_is_no_spool_is_refused),
         WITH_SPOOL(files_are_the_owners_alone),
         WITH_SPOOL(a_second_process_is_refused),

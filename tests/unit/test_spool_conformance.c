@@ -648,6 +648,7 @@ static void there_is_a_limit(struct bench *bench)
     struct message *message = make_message("peer", "A|ADT||", 100);
     uint64_t id;
 
+    assert_int_equal(spool_backend_digest(bench->backend, message), 0);
     bench->settings.maximum_bytes = 2 * (107 + SPOOL_ROW_OVERHEAD);
     spool_backend_configure(bench->backend, &bench->settings);
     assert_int_equal(spool_backend_room(bench->backend, 214, 2), 0);
@@ -727,29 +728,120 @@ static void lists_are_filtered_and_paged(struct bench *bench)
     assert_int_equal(settle(bench, ids[0], VERDICT_REFUSED), 0);
     const struct {
         struct spool_filter filter;
-        uint64_t count, first;
+        uint64_t count, first, next;
     } cases[] = {
-        {{0}, 6, ids[0]},
-        {{.limit = 2}, 2, ids[0]},
-        {{.after_id = ids[1], .limit = 2}, 2, ids[2]},
-        {{.route = "s"}, 3, ids[3]},
-        {{.lane = "r/p"}, 3, ids[0]},
-        {{.lane = "none"}, 0, 0},
-        {{.peer = "peer"}, 6, ids[0]},
-        {{.peer = "other"}, 0, 0},
-        {{.by_state = true, .state = SPOOL_DEAD}, 1, ids[0]},
-        {{.by_state = true, .state = SPOOL_QUEUED}, 5, ids[1]},
-        {{.by_state = true, .state = SPOOL_QUEUED, .lane = "r/p"}, 2, ids[1]},
-        {{.by_state = true, .state = SPOOL_KEPT}, 0, 0},
-        {{.after_id = UINT64_MAX}, 0, 0},
+        {{0}, 6, ids[0], 0},
+        {{.limit = 2}, 2, ids[0], ids[1]},
+        {{.after_id = ids[1], .limit = 2}, 2, ids[2], ids[3]},
+        {{.route = "s"}, 3, ids[3], 0},
+        {{.lane = "r/p"}, 3, ids[0], 0},
+        {{.lane = "none"}, 0, 0, 0},
+        {{.peer = "peer"}, 6, ids[0], 0},
+        {{.peer = "other"}, 0, 0, 0},
+        {{.by_state = true, .state = SPOOL_DEAD}, 1, ids[0], 0},
+        {{.by_state = true, .state = SPOOL_QUEUED}, 5, ids[1], 0},
+        {{.by_state = true, .state = SPOOL_QUEUED, .lane = "r/p"}, 2, ids[1], 0},
+        {{.by_state = true, .state = SPOOL_KEPT}, 0, 0, 0},
+        {{.after_id = UINT64_MAX}, 0, 0, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         found[0] = 0;
-        assert_int_equal(spool_backend_list(bench->backend, &cases[i].filter, count_row, found), 0);
+        uint64_t next;
+        assert_int_equal(
+            spool_backend_list(bench->backend, &cases[i].filter, count_row, found, &next), 0);
+        assert_int_equal(next, cases[i].next);
         assert_int_equal(found[0], cases[i].count);
         if (cases[i].count > 0)
             assert_int_equal(found[1], cases[i].first);
     }
+}
+
+#define MANY (2 * SPOOL_LIST_ROWS + 100)
+
+/* How many calls it takes, and how many rows are found. */
+static unsigned list_all(struct bench *bench, struct spool_filter filter, uint64_t *ret_found)
+{
+    uint64_t found[MANY + 2] = {0};
+    unsigned calls = 0;
+
+    do {
+        uint64_t before = filter.after_id, seen = found[0];
+        assert_int_equal(
+            spool_backend_list(bench->backend, &filter, count_row, found, &filter.after_id), 0);
+        assert_true(found[0] - seen <= SPOOL_LIST_ROWS);
+        assert_true(filter.after_id == 0 || filter.after_id > before);
+        calls++;
+    } while (filter.after_id != 0);
+    *ret_found = found[0];
+    return calls;
+}
+
+/* Nobody waits for a list that matches nothing. */
+static void a_list_looks_at_so_many_rows_a_call(struct bench *bench)
+{
+    const struct verdict refused = {.kind = VERDICT_REFUSED}, accepted = {.kind = VERDICT_ACCEPTED};
+    struct message *message = make_message("peer", "A|ADT||", 0);
+    uint64_t id, found;
+
+    bench->settings.retain_ms = 1000000;
+    spool_backend_configure(bench->backend, &bench->settings);
+    assert_int_equal(spool_backend_digest(bench->backend, message), 0);
+    begin(bench);
+    for (unsigned i = 0; i < MANY; i++)
+        assert_int_equal(
+            spool_backend_put(bench->backend, message, "r", "r/p", true, bench->now_ms, &id), 0);
+    commit(bench);
+    assert_int_equal(list_all(bench, (struct spool_filter){.peer = "other"}, &found), 3);
+    assert_int_equal(found, 0);
+    assert_int_equal(list_all(bench, (struct spool_filter){.peer = "peer"}, &found), 3);
+    assert_int_equal(found, MANY);
+    assert_int_equal(list_all(bench, (struct spool_filter){.limit = 5000}, &found), 3);
+    assert_int_equal(found, MANY);
+    begin(bench);
+    for (unsigned i = 0; i < MANY; i++) /* all are kept, but for one dead letter at the end */
+        assert_int_equal(spool_backend_settle(bench->backend, id - i, i == 0 ? &refused : &accepted,
+                                              0, false, false, bench->now_ms),
+                         0);
+    commit(bench);
+    assert_true(
+        list_all(bench, (struct spool_filter){.by_state = true, .state = SPOOL_DEAD}, &found) >= 2);
+    assert_int_equal(found, 1);
+    assert_true(list_all(bench, (struct spool_filter){.by_state = true}, &found) >= 2);
+    assert_int_equal(found, 0);
+    message_release(&message);
+}
+
+/* A slice looks at so many rows, too, and goes on behind them. */
+static void a_move_finds_few_rows_among_many(struct bench *bench)
+{
+    const struct verdict refused = {.kind = VERDICT_REFUSED};
+    struct message *message = make_message("peer", "A|ADT||", 0);
+    uint64_t id, all = 0, moved;
+    bool done = false;
+
+    assert_int_equal(spool_backend_digest(bench->backend, message), 0);
+    begin(bench);
+    for (unsigned i = 0; i <= MANY; i++) {
+        bool last = i == MANY;
+        assert_int_equal(spool_backend_put(bench->backend, message, last ? "r" : "other",
+                                           last ? "r/p" : "other/p", true, bench->now_ms, &id),
+                         0);
+        assert_int_equal(
+            spool_backend_settle(bench->backend, id, &refused, 0, false, false, bench->now_ms), 0);
+    }
+    commit(bench);
+    int slices = 0;
+    for (; !done && slices < 10; slices++) {
+        begin(bench);
+        assert_int_equal(spool_backend_move_slice(bench->backend, "r", "s", 3, &moved, &done), 0);
+        commit(bench);
+        all += moved;
+    }
+    assert_true(done);
+    assert_int_equal(slices, bench->sqlite ? 3 : 1); /* in memory no slice is too large */
+    assert_int_equal(all, 1);
+    assert_int_equal(lane_statistics(bench, "s/p").dead, 1);
+    message_release(&message);
 }
 
 static void statistics_follow(struct bench *bench)
@@ -797,6 +889,8 @@ static void large_and_empty_bodies(struct bench *bench)
     struct spool_row row;
     uint64_t ids[2];
 
+    assert_int_equal(spool_backend_digest(bench->backend, message), 0);
+    assert_int_equal(spool_backend_digest(bench->backend, empty), 0);
     begin(bench);
     assert_int_equal(
         spool_backend_put(bench->backend, message, "r", "r/p", false, bench->now_ms, &ids[0]), 0);
@@ -841,13 +935,16 @@ static const char *const walk_lanes[] = {"r/a", "r/b", "s/a", "s/*"};
 
 static char *dump(struct bench *bench)
 {
-    const struct spool_filter all = {0};
+    struct spool_filter all = {0};
     struct spool_totals sum = totals(bench);
     char *text = NULL;
     size_t size = 0;
     FILE *file = open_memstream(&text, &size);
 
-    assert_int_equal(spool_backend_list(bench->backend, &all, dump_row, file), 0);
+    do
+        assert_int_equal(spool_backend_list(bench->backend, &all, dump_row, file, &all.after_id),
+                         0);
+    while (all.after_id != 0);
     fprintf(file, "totals %lu %lu %lu %lu %ld\n", (unsigned long)sum.queued,
             (unsigned long)sum.dead, (unsigned long)sum.kept, (unsigned long)sum.records,
             (long)sum.bytes);
@@ -1047,6 +1144,8 @@ static void run(void (*test)(struct bench *bench), bool sqlite)
     X(there_is_a_limit)                                                                            \
     X(rollback_undoes_everything)                                                                  \
     X(sequence_numbers)                                                                            \
+    X(a_list_looks_at_so_many_rows_a_call)                                                         \
+    X(a_move_finds_few_rows_among_many)                                                            \
     X(lists_are_filtered_and_paged)                                                                \
     X(statistics_follow)                                                                           \
     X(ids_are_not_used_again)                                                                      \

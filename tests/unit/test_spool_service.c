@@ -770,6 +770,62 @@ static void delivered_is_answered_by_the_verdict(void **state)
     assert_int_equal(bench->entry_count, 1);
 }
 
+static void put_delivered_numbered(const char *text, long number)
+{
+    struct spool_put *put = make_put(text, "r/p", 0);
+
+    put->delivered = put->wait = true;
+    put->deadline_ms = clock_monotonic_ms(clock_system()) + 5000;
+    put->sequence_set = true;
+    put->sequence_key = strdup("listener/peer");
+    put->sequence_last = number;
+    spool_put(bench->spool, put);
+}
+
+/* A crash between the answer and the commit would lose the number, and the sender's next message would
+ * be refused for its own. */
+static void a_sequence_number_is_on_disk_before_the_answer(void **state)
+{
+    struct waiting_call sequence = {.work = work_sequence};
+
+    (void)state;
+    start_plain();
+    put_delivered_numbered("A|1", 17);
+    EVENTUALLY(bench->entry_count == 1);
+    atomic_store(&bench->faulty->commit_delay_us, 200000);
+    int before = atomic_load(&bench->faulty->commits);
+    settle(0, VERDICT_ACCEPTED);
+    EVENTUALLY(bench->answer_count == 1);
+    assert_true(atomic_load(&bench->faulty->commits) > before);
+    assert_int_equal(bench->answers[0]->outcome, SPOOL_SAFE);
+    atomic_store(&bench->faulty->commit_delay_us, 0);
+    assert_int_equal(run_call(&sequence), 0);
+    assert_int_equal(sequence.sequence, 17);
+}
+
+/* The store has it: the sender need not wait for our disk. The number is written when that works. */
+static void a_sequence_number_that_cannot_be_written_holds_up_no_answer(void **state)
+{
+    struct waiting_call sequence = {.work = work_sequence};
+
+    (void)state;
+    start_plain();
+    put_delivered_numbered("A|1", 17);
+    put_delivered_numbered("B|1", 18);
+    EVENTUALLY(bench->entry_count == 2);
+    atomic_store(&bench->faulty->commit_error, -EIO);
+    settle(0, VERDICT_ACCEPTED);
+    EVENTUALLY(bench->answer_count == 1 && is_failed());
+    assert_int_equal(bench->answers[0]->outcome, SPOOL_SAFE);
+    settle(1, VERDICT_ACCEPTED);
+    EVENTUALLY(bench->answer_count == 2);
+    assert_int_equal(bench->answers[1]->outcome, SPOOL_SAFE);
+    atomic_store(&bench->faulty->commit_error, 0);
+    EVENTUALLY(!is_failed());
+    assert_int_equal(run_call(&sequence), 0);
+    assert_int_equal(sequence.sequence, 18);
+}
+
 static void delivered_failures_are_tried_anew(void **state)
 {
     static const struct {
@@ -1134,6 +1190,60 @@ static void a_final_verdict_is_noticed(void **state)
     assert_int_equal(bench->notice->verdict.kind, VERDICT_REFUSED);
 }
 
+static void put_that_asks(const char *text, bool keep_verdict)
+{
+    struct spool_put *put = make_put(text, "r/p", 0);
+
+    put->message->keep_verdict = keep_verdict;
+    spool_put(bench->spool, put);
+}
+
+/* Its connection may be gone, and with retain 0 the row is. */
+static void a_final_verdict_is_kept_for_repeats_that_ask(void **state)
+{
+    static const struct {
+        bool keep;
+        enum verdict_kind kind;
+        const char *said, *code;
+        enum verdict_kind kept;
+        size_t answer;
+    } cases[] = {
+        {true, VERDICT_ACCEPTED, "AA", "AA", VERDICT_ACCEPTED, 10},
+        {true, VERDICT_REFUSED, "AE", "AE", VERDICT_REFUSED, 10},
+        {true, VERDICT_ACCEPTED, "", "AA", VERDICT_ACCEPTED, 0},
+        {true, VERDICT_REFUSED, "", "AR", VERDICT_REFUSED, 0},
+        {false, VERDICT_REFUSED, "AE", "", VERDICT_ACCEPTED, 0},
+    };
+
+    (void)state;
+    start_plain();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[16];
+        snprintf(text, sizeof text, "A%zu|", i);
+        put_that_asks(text, cases[i].keep);
+        EVENTUALLY(bench->answer_count == 2 * i + 1 && bench->entry_count == i + 1);
+        struct verdict *verdict = &bench->entries[i]->verdict;
+        verdict->kind = cases[i].kind;
+        snprintf(verdict->code, sizeof verdict->code, "%s", cases[i].said);
+        if (cases[i].said[0] != '\0') {
+            verdict->answer = answer_bytes_new(span_of_string("MSH|ANSWER"));
+            verdict->answer_is_hl7 = true;
+        }
+        spool_settle(bench->spool, bench->entries[i]);
+        EVENTUALLY(totals().queued == 0);
+        put_that_asks(text, cases[i].keep);
+        EVENTUALLY(bench->answer_count == 2 * i + 2);
+        const struct spool_put *repeat = bench->answers[2 * i + 1];
+        assert_int_equal(repeat->outcome, SPOOL_SAFE);
+        assert_true(repeat->repeated);
+        assert_string_equal(repeat->verdict.code, cases[i].code);
+        assert_int_equal(repeat->verdict.kind, cases[i].kept);
+        assert_int_equal(repeat->verdict.answer == NULL ? 0 : repeat->verdict.answer->length,
+                         cases[i].answer);
+    }
+    assert_int_equal(totals().records, sizeof cases / sizeof cases[0]);
+}
+
 static void what_is_counted_shows(void **state)
 {
     struct buffer text;
@@ -1246,6 +1356,8 @@ int main(void)
         TEST(a_lane_without_order_has_a_wider_window),
         TEST(delivered_is_answered_by_the_verdict),
         TEST(delivered_failures_are_tried_anew),
+        TEST(a_sequence_number_is_on_disk_before_the_answer),
+        TEST(a_sequence_number_that_cannot_be_written_holds_up_no_answer),
         TEST(a_copy_waits_for_the_first_ones_outcome),
         TEST(delivered_waits_behind_what_is_stored),
         TEST(delivered_has_a_deadline_while_it_waits),
@@ -1261,6 +1373,7 @@ int main(void)
         TEST(a_move_waits_for_what_is_out),
         TEST(a_revoked_route_can_be_discarded),
         TEST(a_final_verdict_is_noticed),
+        TEST(a_final_verdict_is_kept_for_repeats_that_ask),
         TEST(what_is_counted_shows),
         TEST(many_senders_and_one_sink),
     };
