@@ -171,6 +171,23 @@ struct spool {
 
 /* spool_group.c */
 void spool_group_run(struct spool *spool);
+
+/* spool_settlements.c */
+__attribute__((warn_unused_result)) int spool_settlements_write(struct spool *spool,
+                                                                int64_t now_ms);
+/* Once they are committed. */
+void spool_settlements_finish(struct spool *spool);
+/* The one that its group failed by, rolled back: tried in another way, or dropped. */
+void spool_settlement_unwritable(struct spool *spool, struct spool_holding *holding, int error);
+
+/* spool_puts.c */
+__attribute__((warn_unused_result)) int spool_puts_write(struct spool *spool, int64_t now_ms);
+void spool_put_answer(struct spool_put *put, enum spool_outcome outcome, enum reason reason);
+/* Its answer is the record's; onto spool->answered. */
+void spool_put_from_record(struct spool *spool, struct spool_put *put, struct spool_record *record);
+void spool_put_forget_outcome(struct spool_put *put);
+
+/* spool_room.c */
 /* One transaction around work: what it returned, after commit; its error, after rollback; or the
  * commit's, which is noted (spool_fail). */
 __attribute__((warn_unused_result)) int
@@ -178,7 +195,13 @@ spool_transaction(struct spool *spool, int (*work)(struct spool *spool, void *co
                   void *context);
 void spool_fail(struct spool *spool, int error);
 void spool_recover(struct spool *spool);
-void spool_put_answer(struct spool_put *put, enum spool_outcome outcome, enum reason reason);
+/* What fails for everybody, and what another try may cure. Any other error is about the entry in hand
+ * (too long, too large, damaged): it would fail again with each group that it is part of. */
+bool spool_error_is_the_disks(int error);
+enum reason spool_failure_reason(const struct spool *spool);
+/* A message of this size is not taken because of maximum_bytes. */
+void spool_is_full(struct spool *spool, int64_t bytes, unsigned rows);
+void spool_check_full(struct spool *spool);
 
 /* spool_lanes.c */
 struct spool_route_state *spool_route_get(struct spool *spool, const char *name); /* NULL: memory */

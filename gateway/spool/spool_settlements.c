@@ -1,0 +1,130 @@
+/*
+ * What was settled: written down with the group, and what becomes of it once that is committed.
+ */
+#include "spool/spool_private.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* ---- what is to be written down ---- */
+
+static int settlement_write(struct spool *spool, struct spool_holding *holding, int64_t now_ms)
+{
+    const struct spool_entry *entry = &holding->entry;
+    struct verdict verdict = entry->verdict; /* borrows the answer */
+    int result = 0;
+
+    if (holding->without_answer)
+        verdict.answer = NULL;
+    if (holding->task == TASK_RECORD) {
+        if (entry->message->control_id.length > 0)
+            result = spool_backend_record_put(spool->backend, entry->message, &verdict, now_ms);
+        if (result == 0 && holding->sequence_key != NULL)
+            result = spool_backend_sequence_put(spool->backend, holding->sequence_key,
+                                                holding->sequence_last);
+    } else if (!entry->released) {
+        result = spool_backend_settle(spool->backend, entry->id, &verdict, entry->retry_due_wall_ms,
+                                      holding->task == TASK_NOTE, entry->stop_lane, now_ms);
+    }
+    /* Gone already, or never leased: nothing of it can be written down, now or later. */
+    return result == -ENOENT || result == -ESTALE ? 0 : result;
+}
+
+int spool_settlements_write(struct spool *spool, int64_t now_ms)
+{
+    LIST_FOREACH_SAFE(node, next, &spool->settlements) {
+        struct spool_holding *holding = LIST_ENTRY(node, struct spool_holding, node);
+        int result = settlement_write(spool, holding, now_ms);
+        if (result < 0) {
+            if (!spool_error_is_the_disks(result))
+                spool->unwritable_settlement = holding;
+            return result;
+        }
+        spool->group_size++;
+    }
+    return 0;
+}
+
+static void settlement_notice(struct spool *spool, struct spool_holding *holding)
+{
+    struct spool_entry *entry = &holding->entry;
+
+    if (spool->on_notice == NULL || entry->message->connection == 0)
+        return;
+    struct spool_notice *notice = calloc(1, sizeof *notice);
+    if (notice == NULL)
+        return; /* the sender then has its commit acknowledgment only, as after a restart */
+    notice->connection = entry->message->connection;
+    notice->message = message_reference(entry->message);
+    notice->verdict = entry->verdict;
+    entry->verdict.answer = NULL;
+    list_init(&notice->node);
+    spool->on_notice(spool->notice_context, notice);
+}
+
+static void settlement_finish(struct spool *spool, struct spool_holding *holding)
+{
+    struct spool_lane *lane = holding->lane;
+    const struct spool_entry *entry = &holding->entry;
+
+    if (holding->task == TASK_SETTLE) {
+        enum verdict_kind kind = entry->verdict.kind;
+        bool final = kind == VERDICT_ACCEPTED || kind == VERDICT_REFUSED;
+        spool_holding_back(holding);
+        if (entry->released) {
+            spool_backend_release(spool->backend, entry->id);
+            spool_lane_hold(lane);
+        }
+        if (entry->released || !final)
+            lane->waiting_rows++;
+        else
+            settlement_notice(spool, holding);
+        if (!entry->released && kind == VERDICT_REFUSED && entry->stop_lane)
+            lane->stopped = true;
+        spool_lane_wants_pump(spool, lane);
+    }
+    spool_holding_free(holding);
+}
+
+void spool_settlements_finish(struct spool *spool)
+{
+    struct list_node *node;
+
+    while ((node = list_pop_front(&spool->settlements)) != NULL)
+        settlement_finish(spool, LIST_ENTRY(node, struct spool_holding, node));
+}
+
+/* The row is queued on disk as before, and is handed out again: at least once. A lane that the sink
+ * has stopped for it must take it back as its head. */
+static void settlement_give_up(struct spool *spool, struct spool_holding *holding)
+{
+    const struct spool_entry *entry = &holding->entry;
+    struct spool_lane *lane = holding->lane;
+
+    spool_holding_back(holding);
+    spool_backend_release(spool->backend, entry->id);
+    if (entry->verdict.kind == VERDICT_REFUSED && entry->stop_lane)
+        lane->resume_id = entry->id;
+    spool_lane_hold(lane);
+    spool_lane_refresh(spool, lane);
+}
+
+/* Tried once more without the store's answer, which is the part of any size; then dropped, or all
+ * that comes behind it could never be written. */
+void spool_settlement_unwritable(struct spool *spool, struct spool_holding *holding, int error)
+{
+    if (holding->entry.verdict.answer != NULL && !holding->without_answer) {
+        holding->without_answer = true;
+        return;
+    }
+    bool settles = holding->task == TASK_SETTLE;
+    LOG_EVENT(LOG_LEVEL_ERROR, "spool-outcome-dropped", LOG_STRING("reason", strerror(-error)),
+              LOG_INTEGER("entry", (int64_t)holding->entry.id),
+              LOG_STRING("consequence", settles ? "the message stays queued and is sent again"
+                                                : "it is not written down"));
+    if (settles)
+        settlement_give_up(spool, holding);
+    spool_holding_free(holding);
+}
