@@ -93,11 +93,10 @@ static void group_leave_out(struct spool *spool, int error)
 }
 
 /* Nothing of the group is on disk: whoever waits hears so, and what was settled stays to be written. */
-static void group_failed(struct spool *spool, int error)
+static void group_take_back(struct spool *spool)
 {
     static const enum spool_outcome unavailable = SPOOL_UNAVAILABLE;
 
-    spool_fail(spool, error);
     group_forget_born(spool);
     LIST_FOREACH_SAFE(each, next, &spool->answered) {
         /* Its record may have been of this very transaction. */
@@ -126,7 +125,7 @@ static bool refused_is_safe(struct spool *spool, struct spool_put *put)
     return true;
 }
 
-/* While the disk fails: no wait, no load on it between two probes. */
+/* While the disk fails or is full: no wait, no load on it between two probes. */
 static void group_refuse(struct spool *spool)
 {
     struct list_node *node;
@@ -155,7 +154,7 @@ static int group_transaction(struct spool *spool, int64_t now_ms)
     if (result < 0)
         return result;
     result = spool_settlements_write(spool, now_ms);
-    if (result == 0)
+    if (result == 0 && !spool->intake_closed)
         result = spool_puts_write(spool, now_ms);
     if (result == 0)
         result = group_write_probe(spool);
@@ -185,20 +184,43 @@ static int group_try(struct spool *spool)
     }
 }
 
+/* The disk is full. Puts are given up; what was settled gets all the room there is, for it is what
+ * makes room. */
+static int group_without_puts(struct spool *spool)
+{
+    int result = -ENOSPC;
+
+    spool_close_intake(spool);
+    group_take_back(spool);
+    for (int all = 0; all <= 1 && result == -ENOSPC; all++) {
+        spool_backend_make_room(spool->backend, all == 1);
+        result = group_try(spool);
+    }
+    return result;
+}
+
 void spool_group_run(struct spool *spool)
 {
     if (spool->failure != 0 && !spool->probe_due) {
         group_refuse(spool);
         return;
     }
+    if (spool->intake_closed && spool->failure == 0 && spool->probe_due)
+        spool_probe_intake(spool);
+    if (spool->intake_closed)
+        group_refuse(spool);
     if (list_empty(&spool->puts) && list_empty(&spool->settlements) && spool->failure == 0) {
         spool_check_full(spool);
         return;
     }
     int result = group_try(spool);
-    if (result < 0)
-        group_failed(spool, result);
-    else
+    if (result == -ENOSPC)
+        result = group_without_puts(spool);
+    if (result < 0) {
+        spool_fail(spool, result);
+        group_take_back(spool);
+    } else {
         group_committed(spool);
+    }
     spool_check_full(spool);
 }

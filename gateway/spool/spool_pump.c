@@ -3,6 +3,7 @@
  */
 #include "spool/spool_private.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 /* ---- the window ---- */
@@ -313,7 +314,10 @@ void spool_lanes_pump(struct spool *spool)
         }
         return;
     }
+    bool again = spool->intake_closed;
     int result = spool_transaction(spool, lanes_pump_all, NULL);
-    if (result < 0 && spool->failure == 0)
-        spool_fail(spool, result);
+    if (result < 0)
+        spool_trouble(spool, result);
+    if (result == -ENOSPC) /* tried once more with the next round, at the latest with the probe */
+        spool_backend_make_room(spool->backend, again);
 }

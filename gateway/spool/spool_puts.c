@@ -126,13 +126,17 @@ static int put_store_target(struct spool *spool, struct spool_put *put,
     return 0;
 }
 
+static int64_t put_bytes(const struct spool_put *put)
+{
+    return put->delivered ? 0 : (int64_t)put->message->body.length * (int64_t)put->target_count;
+}
+
 static int put_store(struct spool *spool, struct spool_put *put, int64_t now_ms)
 {
-    int64_t bytes = (int64_t)put->message->body.length * (int64_t)put->target_count;
-    int result = spool_backend_room(spool->backend, bytes, (unsigned)put->target_count);
+    int64_t bytes = put_bytes(put);
+    int result = 0;
 
-    if (result == -ENOSPC) {
-        spool_is_full(spool, bytes, (unsigned)put->target_count);
+    if (!spool_takes(spool, bytes, (unsigned)put->target_count)) {
         put->outcome = SPOOL_UNAVAILABLE;
         put->reason = REASON_SPOOL_FULL;
         list_append(&spool->answered, &put->node);
@@ -175,12 +179,14 @@ int spool_puts_write(struct spool *spool, int64_t now_ms)
     int result = 0;
 
     for (int i = 0; i < spool->settings.group_rows && result == 0; i++) {
-        struct list_node *node = list_pop_front(&spool->puts);
-        if (node == NULL)
+        if (list_empty(&spool->puts))
             break;
+        struct spool_put *put = LIST_ENTRY(spool->puts.next, struct spool_put, node);
+        if (!spool_group_takes(spool, put_bytes(put)))
+            break; /* the next group's first */
+        list_remove(&put->node);
         spool->put_count--;
         spool->last_group = (size_t)i + 1;
-        struct spool_put *put = LIST_ENTRY(node, struct spool_put, node);
         result = put_take(spool, put, now_ms);
         if (result < 0 && !spool_error_is_the_disks(result))
             spool->unwritable_put = put;

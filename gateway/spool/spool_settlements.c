@@ -32,16 +32,32 @@ static int settlement_write(struct spool *spool, struct spool_holding *holding, 
     return result == -ENOENT || result == -ESTALE ? 0 : result;
 }
 
+/* Nothing is left out as long as puts follow: a copy must find what was accepted before it came. */
+static bool settlements_are_enough(const struct spool *spool, int64_t answer_bytes)
+{
+    return spool->intake_closed &&
+           (spool->settled >= SPOOL_ROWS_FULL || answer_bytes >= SPOOL_SETTLE_BYTES_FULL);
+}
+
 int spool_settlements_write(struct spool *spool, int64_t now_ms)
 {
+    int64_t answer_bytes = 0;
+
+    spool->settled = 0;
     LIST_FOREACH_SAFE(node, next, &spool->settlements) {
         struct spool_holding *holding = LIST_ENTRY(node, struct spool_holding, node);
+        const struct answer_bytes *answer = holding->entry.verdict.answer;
+        if (settlements_are_enough(spool, answer_bytes))
+            break;
         int result = settlement_write(spool, holding, now_ms);
         if (result < 0) {
             if (!spool_error_is_the_disks(result))
                 spool->unwritable_settlement = holding;
             return result;
         }
+        if (answer != NULL)
+            answer_bytes += (int64_t)answer->length;
+        spool->settled++;
         spool->group_size++;
     }
     return 0;
@@ -90,10 +106,10 @@ static void settlement_finish(struct spool *spool, struct spool_holding *holding
 
 void spool_settlements_finish(struct spool *spool)
 {
-    struct list_node *node;
-
-    while ((node = list_pop_front(&spool->settlements)) != NULL)
+    for (; spool->settled > 0; spool->settled--) {
+        struct list_node *node = list_pop_front(&spool->settlements);
         settlement_finish(spool, LIST_ENTRY(node, struct spool_holding, node));
+    }
 }
 
 /* The row is queued on disk as before, and is handed out again: at least once. A lane that the sink
