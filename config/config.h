@@ -61,6 +61,7 @@ struct config_spool {
     char *path;     /* default: state_directory/spool.db */
     char *key_file; /* required for sqlite */
     int64_t maximum_bytes;
+    int64_t reserve_bytes;           /* set aside on the disk, for when it is full */
     int64_t retain_s;                /* accepted messages are kept so long */
     int64_t retransmission_window_s; /* records of safe messages */
     int group_rows;                  /* most rows in one commit */

@@ -77,6 +77,12 @@ static const struct setting spool_settings[] = {
     {AT(maximum_bytes), .type = SETTING_INT64, .fallback = "10737418240", .minimum = MIB,
      .maximum = 1024L * 1024 * GIB, .restart = true,
      .help = "Full at this size: senders get what on_unavailable says until there is room."},
+    {AT(reserve_bytes), .type = SETTING_INT64, .fallback = "33554432", .maximum = GIB,
+     .restart = true,
+     .help =
+         "Set aside beside the database (PATH-reserve), at most an eighth of the disk: once that "
+         "is full, what is queued is still delivered and settled. No guarantee on file systems "
+         "that copy on write (btrfs, ZFS). 0: nothing."},
     {AT(retain_s), .type = SETTING_INT64, .fallback = "0", .maximum = 3650L * DAY_S,
      .restart = true, .help = "Accepted messages are kept so long; 0: removed at once."},
     {AT(retransmission_window_s), .type = SETTING_INT64, .fallback = "86400",

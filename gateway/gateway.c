@@ -80,6 +80,7 @@ static int open_backend(const struct config *config, struct spool_backend **ret_
         .path = config->spool.path,
         .key_file = config->spool.key_file,
         .maximum_bytes = config->spool.maximum_bytes,
+        .reserve_bytes = config->spool.reserve_bytes,
         .retain_ms = config->spool.retain_s * 1000,
         .window_ms = config->spool.retransmission_window_s * 1000,
     };

@@ -76,6 +76,18 @@ bool spool_backend_disk_room(struct spool_backend *backend, int64_t bytes)
     return backend->operations->disk_room == NULL || backend->operations->disk_room(backend, bytes);
 }
 
+void spool_backend_make_room(struct spool_backend *backend, bool all)
+{
+    if (backend->operations->make_room != NULL)
+        backend->operations->make_room(backend, all);
+}
+
+bool spool_backend_reserve(struct spool_backend *backend, int64_t bytes, bool small)
+{
+    return backend->operations->reserve == NULL ||
+           backend->operations->reserve(backend, bytes, small);
+}
+
 int spool_backend_room(struct spool_backend *backend, int64_t bytes, unsigned rows)
 {
     return backend->operations->room(backend, bytes, rows);

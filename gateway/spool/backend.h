@@ -94,6 +94,7 @@ struct spool_backend_settings {
     int64_t maximum_bytes; /* 0: no limit */
     int64_t retain_ms;     /* 0: accepted messages are removed at once */
     int64_t window_ms;     /* retransmission_window */
+    int64_t reserve_bytes; /* sqlite: set aside on the disk for when it is full; 0: none */
 };
 
 /* 0, or a negative errno with one sentence in ret_error. */
@@ -113,9 +114,16 @@ __attribute__((warn_unused_result)) int spool_backend_begin(struct spool_backend
 __attribute__((warn_unused_result)) int spool_backend_commit(struct spool_backend *backend);
 void spool_backend_rollback(struct spool_backend *backend);
 
-/* Whether the disk itself has so many bytes free: after -ENOSPC, before the spool is said to work
- * again. A small write may succeed on a disk that is full for every message. */
+/* Whether the disk itself has so many bytes free. When it hasn't, purge gives it back whatever is free
+ * inside the file. */
 bool spool_backend_disk_room(struct spool_backend *backend, int64_t bytes);
+/* After -ENOSPC, so that what is settled can be written: space that the spool holds on the disk is
+ * made usable again; with all, or when that can't be done, reserve_bytes are given up too. Until spool_backend_reserve() says true, purge gives back what is free inside the
+ * file, and nothing is written that can wait. Outside a transaction. */
+void spool_backend_make_room(struct spool_backend *backend, bool all);
+/* Whether so many bytes are free besides reserve_bytes, which are set aside first: then messages may be
+ * taken. With small, less than that is set aside where no more is to be had. Outside a transaction. */
+bool spool_backend_reserve(struct spool_backend *backend, int64_t bytes, bool small);
 /* Whether rows further rows with bytes of body in all would fit: 0 or -ENOSPC. For a message that
  * goes to several lanes, of which all or none are put. */
 __attribute__((warn_unused_result)) int spool_backend_room(struct spool_backend *backend,

@@ -23,6 +23,8 @@ struct spool_operations {
     void (*rollback)(struct spool_backend *backend);
     int (*room)(struct spool_backend *backend, int64_t bytes, unsigned rows);
     bool (*disk_room)(struct spool_backend *backend, int64_t bytes); /* NULL: always */
+    void (*make_room)(struct spool_backend *backend, bool all); /* NULL: there is none to make */
+    bool (*reserve)(struct spool_backend *backend, int64_t bytes, bool small); /* NULL: always */
     int (*digest)(struct spool_backend *backend, struct message *message);
     uint64_t (*reserve_id)(struct spool_backend *backend);
     int (*put)(struct spool_backend *backend, const struct message *message, const char *route,

@@ -132,7 +132,8 @@ static void spool_order(struct spool *spool,
  * to send now. Alone on the gateway, a sender never waits. */
 static void spool_wait_for_group(struct spool *spool)
 {
-    if (spool->settings.group_wait_us <= 0 || spool->stopping || spool->failure != 0)
+    if (spool->settings.group_wait_us <= 0 || spool->stopping || spool->failure != 0 ||
+        spool->intake_closed)
         return;
     int64_t until = clock_monotonic_ns() + (int64_t)spool->settings.group_wait_us * 1000;
     size_t wanted = (size_t)spool->settings.group_rows;
@@ -152,7 +153,13 @@ static bool spool_has_work(const struct spool *spool)
     bool disk = spool->failure == 0 || spool->probe_due;
 
     return !list_empty(&spool->puts) || (disk && !list_empty(&spool->settlements)) ||
-           (spool->failure != 0 && spool->probe_due) || !list_empty(&spool->calls);
+           ((spool->failure != 0 || spool->intake_closed) && spool->probe_due) ||
+           !list_empty(&spool->calls);
+}
+
+static bool spool_purge_is_due(const struct spool *spool)
+{
+    return spool->purge_due && spool->failure == 0 && !spool->resting;
 }
 
 /* One round: mail, what is due, one group, the calls, one slice of the slow jobs. */
@@ -164,7 +171,7 @@ static void spool_round(struct spool *spool)
     spool_group_run(spool);
     spool_calls_run(spool);
     spool_acts_run(spool);
-    if (spool->purge_due && spool->failure == 0)
+    if (spool_purge_is_due(spool))
         spool_purge_slice(spool);
     spool_lanes_pump(spool);
     spool_publish(spool);
@@ -181,7 +188,7 @@ static void *spool_run(void *context)
             continue;
         if (spool->stopping)
             break;
-        if (spool->purge_due && spool->failure == 0)
+        if (spool_purge_is_due(spool))
             continue;
         int64_t wait_ms = timers_next_ms(&spool->timers, spool_monotonic(spool));
         if (wait_ms != 0)
@@ -248,6 +255,7 @@ struct spool *spool_new(struct spool_backend *backend, const struct spool_settin
     spool->clock = clock;
     spool->metrics = metrics;
     spool_metrics_init(spool);
+    spool_begin_intake(spool);
     spool_publish(spool);
     if (pthread_create(&spool->thread, NULL, spool_run, spool) != 0) {
         LOG_EVENT(LOG_LEVEL_ERROR, "spool-not-started", LOG_STRING("reason", "no thread"));

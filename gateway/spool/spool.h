@@ -32,8 +32,10 @@ struct spool_settings {
 
 struct spool_statistics { /* gauges and counters, also as metrics */
     struct spool_totals totals;
-    bool full;   /* puts are answered UNAVAILABLE (REASON_SPOOL_FULL) */
-    bool failed; /* the last commit failed (disk error): puts are UNAVAILABLE until one works */
+    /* Puts are answered UNAVAILABLE (REASON_SPOOL_FULL): beyond maximum_bytes, or the disk is full.
+     * What is queued is delivered and settled all the same. */
+    bool full;
+    bool failed; /* the last commit failed (disk error): all waits until one works */
 };
 
 /* Takes over the backend. Starts its thread. NULL with a sentence. */

@@ -267,8 +267,8 @@ bool spool_acts_ready(const struct spool *spool)
 {
     const struct spool_act *act = LIST_ENTRY(spool->acts.next, struct spool_act, node);
 
-    return !list_empty(&spool->acts) && spool->failure == 0 && act->from->out == 0 &&
-           (act->to == NULL || act->to->out == 0);
+    return !list_empty(&spool->acts) && spool->failure == 0 && !spool->resting &&
+           act->from->out == 0 && (act->to == NULL || act->to->out == 0);
 }
 
 static int act_move_slice(struct spool *spool, void *context)
@@ -278,7 +278,8 @@ static int act_move_slice(struct spool *spool, void *context)
     bool done;
 
     int result = spool_backend_move_slice(spool->backend, act->from_name, act->to_name,
-                                          SPOOL_MOVE_ROWS, &moved, &done);
+                                          spool->intake_closed ? SPOOL_ROWS_FULL : SPOOL_MOVE_ROWS,
+                                          &moved, &done);
     if (result < 0)
         return result;
     act->moved += moved;
@@ -306,8 +307,7 @@ void spool_acts_run(struct spool *spool)
     act->moved = before;
     if (result == -EIO || result == -ENOSPC) {
         /* A move that has begun is finished, be it after a restart: it goes on when the disk does. */
-        if (spool->failure == 0)
-            spool_fail(spool, result);
+        spool_trouble(spool, result);
         return;
     }
     act_end(act, result);
@@ -325,7 +325,8 @@ void spool_acts_cancel(struct spool *spool)
 static int purge_work(struct spool *spool, void *context)
 {
     (void)context;
-    return spool_backend_purge(spool->backend, spool_wall(spool), SPOOL_PURGE_ROWS);
+    return spool_backend_purge(spool->backend, spool_wall(spool),
+                               spool->intake_closed ? SPOOL_ROWS_FULL : SPOOL_PURGE_ROWS);
 }
 
 void spool_purge_slice(struct spool *spool)
@@ -337,8 +338,10 @@ void spool_purge_slice(struct spool *spool)
     if (result < 0 && spool_error_is_the_lanes(result))
         LOG_EVENT(LOG_LEVEL_ERROR, "spool-purge-failed", LOG_STRING("reason", strerror(-result)),
                   LOG_STRING("consequence", "what is past its time stays for now"));
-    else if (result < 0 && spool->failure == 0)
-        spool_fail(spool, result);
+    else if (result < 0)
+        spool_trouble(spool, result);
+    else if (!spool->intake_closed) /* a reserve that is small may grow now */
+        (void)!spool_backend_reserve(spool->backend, SPOOL_DISK_ROOM, true);
     spool_lanes_trim(spool);
     spool->purge_due = false;
     if (timers_start(&spool->timers, &spool->purge, spool_monotonic(spool) + SPOOL_PURGE_MS) < 0)

@@ -31,11 +31,11 @@ static const struct metric_family family_failures = {.name = "mllpgw_spool_failu
                                                      .kind = METRIC_COUNTER};
 static const struct metric_family family_full = {
     .name = "mllpgw_spool_full",
-    .help = "1 while messages are not taken because maximum_bytes is reached.",
+    .help = "1 while messages are not taken because maximum_bytes is reached or the disk is full.",
     .kind = METRIC_GAUGE};
 static const struct metric_family family_failed = {
     .name = "mllpgw_spool_failed",
-    .help = "1 while messages are not taken because the disk fails.",
+    .help = "1 while nothing can be written: no message is taken, none is handed out.",
     .kind = METRIC_GAUGE};
 static const struct metric_family family_bytes = {.name = "mllpgw_spool_bytes",
                                                   .help = "What maximum_bytes is compared with.",
@@ -115,7 +115,8 @@ static bool totals_equal(const struct spool_totals *a, const struct spool_totals
 
 void spool_publish(struct spool *spool)
 {
-    struct spool_statistics now = {.full = spool->full, .failed = spool->failure != 0};
+    struct spool_statistics now = {.full = spool->full || spool->intake_closed,
+                                   .failed = spool->failure != 0};
     const struct spool_statistics *before = &spool->statistics;
 
     spool_backend_totals(spool->backend, &now.totals);

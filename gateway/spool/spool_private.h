@@ -35,14 +35,21 @@
  * be asked again and again. */
 #define SPOOL_HOLD_MS 1000
 #define SPOOL_PROBE_MS 500 /* after a failed commit, until the next try */
-/* A disk that was full must have room for so much besides what failed, before it is said to work
- * again: or it would be full and well in turn, with each message. */
+/* A disk that was full must have room for so much besides what failed, before messages are taken
+ * again: or intake would close and open in turn, with each message. */
 #define SPOOL_DISK_ROOM (INT64_C(1) << 20)
-#define SPOOL_PURGE_MS 60000  /* between two rounds */
-#define SPOOL_PURGE_ROWS 256  /* a slice */
-#define SPOOL_MOVE_ROWS 256   /* a slice */
-#define SPOOL_REFRESH_MS 1000 /* gauges by route */
-#define SPOOL_BUCKETS 1024    /* of the tables of lanes and of messages under way */
+/* More than that is put in one group only if the disk has room for it twice: in the WAL, and where it
+ * is copied from there. What is committed and can't be copied is what the reserve must hold. */
+#define SPOOL_LARGE_BYTES (INT64_C(256) << 10)
+#define SPOOL_GROUP_BYTES (INT64_C(4) << 20) /* in one group; a single message may be larger */
+/* Rows in one transaction while the disk is full: it must fit into the space that is left. */
+#define SPOOL_ROWS_FULL 8
+#define SPOOL_SETTLE_BYTES_FULL (INT64_C(1) << 20) /* and of the stores' answers, about */
+#define SPOOL_PURGE_MS 60000                       /* between two rounds */
+#define SPOOL_PURGE_ROWS 256                       /* a slice */
+#define SPOOL_MOVE_ROWS 256                        /* a slice */
+#define SPOOL_REFRESH_MS 1000                      /* gauges by route */
+#define SPOOL_BUCKETS 1024 /* of the tables of lanes and of messages under way */
 
 /* A sink stays until the spool ends: mail on its way points at it. */
 struct spool_sink_state {
@@ -146,6 +153,7 @@ struct spool {
     struct list_node answered;   /* puts of this group whose answer is known */
     struct list_node born;       /* holdings of this group, for the sink once it is committed */
     size_t group_size, last_group;
+    size_t settled; /* the first so many of settlements are in the group in hand */
     /* What the group in hand could not write though the disk is well; NULL: nothing. */
     struct spool_holding *unwritable_settlement;
     struct spool_put *unwritable_put;
@@ -162,8 +170,10 @@ struct spool {
     void (*on_notice)(void *context, struct spool_notice *notice);
     void *notice_context;
 
-    int failure;                       /* errno of the last commit; 0: it worked */
-    int64_t group_bytes, failed_bytes; /* bodies of this group, and of the one that failed */
+    int failure;        /* errno of the last commit; 0: it worked */
+    bool intake_closed; /* the disk is full; set whenever failure is ENOSPC */
+    bool resting;       /* until the probe: what is not delivery and didn't fit either */
+    int64_t group_bytes, failed_bytes; /* bodies of this group, and of the one that had no room */
     bool full;
     int64_t full_bytes;              /* what was refused last */
     pthread_mutex_t statistics_lock; /* any thread */
@@ -172,17 +182,50 @@ struct spool {
 
 /* spool_group.c */
 void spool_group_run(struct spool *spool);
+
+/* spool_settlements.c */
+__attribute__((warn_unused_result)) int spool_settlements_write(struct spool *spool,
+                                                                int64_t now_ms);
+/* Those that were written are committed. */
+void spool_settlements_finish(struct spool *spool);
+void spool_settlements_failed(struct spool *spool);
+/* The one that its group failed by, rolled back: tried in another way, or dropped. */
+void spool_settlement_unwritable(struct spool *spool, struct spool_holding *holding, int error);
+
+/* spool_puts.c */
+__attribute__((warn_unused_result)) int spool_puts_write(struct spool *spool, int64_t now_ms);
+void spool_put_answer(struct spool_put *put, enum spool_outcome outcome, enum reason reason);
+/* Its answer is the record's; onto spool->answered. */
+void spool_put_from_record(struct spool *spool, struct spool_put *put, struct spool_record *record);
+void spool_put_forget_outcome(struct spool_put *put);
+
+/* spool_room.c */
 /* One transaction around work: what it returned, after commit; its error, after rollback; or the
- * commit's, which is noted (spool_fail). */
+ * commit's, which is noted (spool_trouble). */
 __attribute__((warn_unused_result)) int
 spool_transaction(struct spool *spool, int (*work)(struct spool *spool, void *context),
                   void *context);
+void spool_fail(struct spool *spool, int error);
+void spool_recover(struct spool *spool);
+void spool_close_intake(struct spool *spool);
+/* Opens it if there is room; else looks again later. */
+void spool_probe_intake(struct spool *spool);
+/* At the start it is open if there is room. */
+void spool_begin_intake(struct spool *spool);
+/* What no group failed by: intake closes, or all waits. */
+void spool_trouble(struct spool *spool, int error);
+/* What fails for everybody, and what another try may cure; or a damaged database, which can't be
+ * written to for certain. Any other error is about the entry in hand (too long, too large, damaged):
+ * it would fail again with each group that it is part of. */
 bool spool_error_is_the_disks(int error);
 /* The same for what only reads: a damaged page is nobody's who doesn't need it. */
 bool spool_error_is_the_lanes(int error);
-void spool_fail(struct spool *spool, int error);
-void spool_recover(struct spool *spool);
-void spool_put_answer(struct spool_put *put, enum spool_outcome outcome, enum reason reason);
+enum reason spool_failure_reason(const struct spool *spool);
+/* Whether a message of this size may come behind those that are in the group. */
+bool spool_group_takes(struct spool *spool, int64_t bytes);
+/* Whether there is room for a message of this size; false is remembered as full. */
+bool spool_takes(struct spool *spool, int64_t bytes, unsigned rows);
+void spool_check_full(struct spool *spool);
 
 /* spool_lanes.c */
 struct spool_route_state *spool_route_get(struct spool *spool, const char *name); /* NULL: memory */

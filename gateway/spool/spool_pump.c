@@ -332,13 +332,16 @@ void spool_lanes_pump(struct spool *spool)
         }
         return;
     }
+    bool again = spool->intake_closed;
     struct spool_lane *failed = NULL;
     int result = spool_transaction(spool, lanes_pump_all, &failed);
     if (result >= 0)
         return;
     if (failed != NULL && spool_error_is_the_lanes(result))
         lane_is_unreadable(failed, result);
-    else if (spool->failure == 0)
-        spool_fail(spool, result);
+    else
+        spool_trouble(spool, result);
+    if (result == -ENOSPC) /* tried once more with the next round, at the latest with the probe */
+        spool_backend_make_room(spool->backend, again);
     spool_lanes_refresh(spool, NULL); /* dead letters of the others are queued again */
 }

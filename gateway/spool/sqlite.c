@@ -146,6 +146,7 @@ static void sqlite_spool_free(struct sqlite_spool *spool)
     free(spool->run.filter);
     buffer_free(&spool->scratch);
     database_close(spool);
+    reserve_close(spool);
     free(spool);
 }
 
@@ -168,6 +169,8 @@ static const struct spool_operations sqlite_operations = {
     .rollback = sqlite_rollback,
     .room = sqlite_room,
     .disk_room = sqlite_disk_room,
+    .make_room = sqlite_make_room,
+    .reserve = sqlite_reserve,
     .digest = sqlite_digest,
     .reserve_id = sqlite_reserve_id,
     .put = sqlite_put,
@@ -220,12 +223,18 @@ static int load(struct sqlite_spool *spool)
     return result;
 }
 
-static int open_in(struct sqlite_spool *spool, const struct key_file *keys, char ret_error[512])
+/* What the disk had no room for is tried again (attempt 1 and 2) with all that can be had. */
+static int open_in(struct sqlite_spool *spool, const struct key_file *keys, int attempt,
+                   char ret_error[512])
 {
     const char *path = spool->settings.path;
     bool created = false;
 
     int result = database_open(spool, path, &created, ret_error);
+    if (result == 0 && attempt > 0)
+        sqlite_make_room(&spool->backend, attempt > 1);
+    if (result == 0)
+        result = database_begin(spool, path, created, ret_error);
     if (result < 0)
         return result;
     result = keys_open(spool, keys, spool->settings.key_file, created, ret_error);
@@ -235,6 +244,7 @@ static int open_in(struct sqlite_spool *spool, const struct key_file *keys, char
     if (result == 0) {
         keys_committed(spool);
         sqlite3_db_config(spool->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+        reserve_watch(spool);
         result = load(spool);
     }
     if (result == 0)
@@ -245,34 +255,28 @@ static int open_in(struct sqlite_spool *spool, const struct key_file *keys, char
     return result;
 }
 
-int spool_sqlite_open(const struct spool_backend_settings *settings, int64_t now_ms,
-                      struct spool_backend **ret_backend, char ret_error[512])
+static int open_once(const struct spool_backend_settings *settings, const struct key_file *keys,
+                     int attempt, struct spool_backend **ret_backend, char ret_error[512])
 {
-    struct key_file keys;
-    struct sqlite_spool *spool;
+    struct sqlite_spool *spool = calloc(1, sizeof *spool);
 
-    (void)now_ms;
     ret_error[0] = '\0';
-    int result = key_file_read(settings->key_file, &keys, ret_error);
-    if (result < 0)
-        return result;
-    spool = calloc(1, sizeof *spool);
     if (spool == NULL) {
         snprintf(ret_error, 512, "the spool cannot be opened: memory is out");
-        key_file_wipe(&keys);
         return -ENOMEM;
     }
     spool->backend.operations = &sqlite_operations;
     spool->settings = *settings;
+    spool->reserve.fd = -1;
     buffer_init(&spool->scratch, SPOOL_SEALED_MAXIMUM);
     leases_init(&spool->leases);
     record_index_init(&spool->records);
-    result = lanes_init(spool);
+    reserve_open(spool);
+    int result = lanes_init(spool);
     if (result < 0)
         snprintf(ret_error, 512, "the spool cannot be opened: memory is out");
     else
-        result = open_in(spool, &keys, ret_error);
-    key_file_wipe(&keys);
+        result = open_in(spool, keys, attempt, ret_error);
     if (result < 0) {
         sqlite_spool_free(spool);
         return result;
@@ -280,4 +284,21 @@ int spool_sqlite_open(const struct spool_backend_settings *settings, int64_t now
     spool->settings.path = spool->settings.key_file = NULL; /* the caller's */
     *ret_backend = &spool->backend;
     return 0;
+}
+
+int spool_sqlite_open(const struct spool_backend_settings *settings, int64_t now_ms,
+                      struct spool_backend **ret_backend, char ret_error[512])
+{
+    struct key_file keys;
+    int result = -ENOSPC;
+
+    (void)now_ms;
+    ret_error[0] = '\0';
+    int read = key_file_read(settings->key_file, &keys, ret_error);
+    if (read < 0)
+        return read;
+    for (int attempt = 0; attempt < 3 && result == -ENOSPC; attempt++)
+        result = open_once(settings, &keys, attempt, ret_backend, ret_error);
+    key_file_wipe(&keys);
+    return result;
 }

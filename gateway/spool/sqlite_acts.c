@@ -428,7 +428,8 @@ static int finish_move_slice(struct spool_backend *backend, const char *from, co
 
     if (result < 0)
         return result;
-    result = sqlite_move(backend, from, to, 1024, &moved, ret_done);
+    result = sqlite_move(backend, from, to, sqlite_of(backend)->short_of_room ? 8 : 1024, &moved,
+                         ret_done);
     if (result == 0)
         return spool_backend_commit(backend);
     spool_backend_rollback(backend);

@@ -159,6 +159,11 @@ static int error_of(sqlite3 *database, int code)
     }
 }
 
+int database_error_of(const struct sqlite_spool *spool, int code)
+{
+    return error_of(spool->database, code);
+}
+
 int database_error(struct sqlite_spool *spool)
 {
     int result = error_of(spool->database, sqlite3_extended_errcode(spool->database));
@@ -284,11 +289,12 @@ int meta_delete(struct sqlite_spool *spool, const char *key)
  * connection can exist (SQLite before 3.51.3 can lose a WAL with two). synchronous=FULL flushes at
  * every commit. The WAL may grow to 8 MB before it is copied back: fewer flushes, and pages that
  * changed many times are copied once. */
-static const char pragmas[] = "PRAGMA locking_mode = EXCLUSIVE;"
-                              "PRAGMA auto_vacuum = INCREMENTAL;"
-                              "PRAGMA journal_mode = WAL;"
+static const char pragma_lock[] = "PRAGMA locking_mode = EXCLUSIVE";
+/* For an empty file only: in any other it writes, which a full disk has no room for. */
+static const char pragma_new[] = "PRAGMA auto_vacuum = INCREMENTAL";
+static const char pragmas[] = "PRAGMA journal_mode = WAL;"
                               "PRAGMA synchronous = FULL;"
-                              "PRAGMA wal_autocheckpoint = 2000;"
+                              "PRAGMA wal_autocheckpoint = 2000;" /* until reserve_watch() */
                               "PRAGMA journal_size_limit = 16777216;"
                               "PRAGMA cache_size = -2048;"
                               "PRAGMA mmap_size = 0;"
@@ -309,6 +315,18 @@ static int pragma_number(struct sqlite_spool *spool, const char *sql, int64_t *r
         *ret_number = sqlite3_column_int64(statement, 0);
     sqlite3_finalize(statement);
     return result;
+}
+
+static int set_pragmas(struct sqlite_spool *spool)
+{
+    int64_t pages = 0;
+
+    int result = database_execute(spool, pragma_lock);
+    if (result == 0)
+        result = pragma_number(spool, "PRAGMA page_count", &pages);
+    if (result == 0 && pages == 0)
+        result = database_execute(spool, pragma_new);
+    return result < 0 ? result : database_execute(spool, pragmas);
 }
 
 /* SQLite makes files with the umask's mode; the WAL takes the database's. */
@@ -393,14 +411,17 @@ int database_open(struct sqlite_spool *spool, const char *path, bool *ret_create
     /* Until the keys are known to be right nothing is to change, closing included. */
     sqlite3_db_config(spool->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_db_config(spool->database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    result = database_execute(spool, pragmas);
+    result = set_pragmas(spool);
     if (result < 0)
         return say(spool, path, result, ret_error);
-    result = check_version(spool, path, ret_created, ret_error);
-    if (result < 0)
-        return result;
-    result = database_execute(spool, "BEGIN IMMEDIATE");
-    if (result == 0 && *ret_created)
+    return check_version(spool, path, ret_created, ret_error);
+}
+
+int database_begin(struct sqlite_spool *spool, const char *path, bool created, char ret_error[512])
+{
+    int result = database_execute(spool, "BEGIN IMMEDIATE");
+
+    if (result == 0 && created)
         result = make_schema(spool);
     return result < 0 ? say(spool, path, result, ret_error) : 0;
 }

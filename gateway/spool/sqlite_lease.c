@@ -4,7 +4,6 @@
 #include "spool/sqlite_private.h"
 
 #include <errno.h>
-#include <sys/statvfs.h>
 
 /* ---- put ---- */
 
@@ -14,16 +13,6 @@ int64_t row_next_id(struct sqlite_spool *spool)
 
     spool->state.next_id = spool->next_id;
     return id;
-}
-
-bool sqlite_disk_room(struct spool_backend *backend, int64_t bytes)
-{
-    const char *file = sqlite3_db_filename(sqlite_of(backend)->database, "main");
-    struct statvfs disk;
-
-    /* What can't be asked is tried. */
-    return file == NULL || statvfs(file, &disk) != 0 ||
-           disk.f_bavail > (uint64_t)bytes / (disk.f_frsize == 0 ? 1 : disk.f_frsize);
 }
 
 int sqlite_room(struct spool_backend *backend, int64_t bytes, unsigned rows)
@@ -47,6 +36,10 @@ int sqlite_put(struct spool_backend *backend, const struct message *message, con
     int result = sqlite_room(backend, (int64_t)message->body.length, 1);
     if (result < 0)
         return result;
+    if (spool->wal_stuck) {
+        spool->failed = true;
+        return -ENOSPC;
+    }
     int64_t id = row_next_id(spool);
     result = lanes_get(spool, lane_name, route, &lane);
     if (result == 0)

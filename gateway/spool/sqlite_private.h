@@ -13,6 +13,7 @@
  *   sqlite_purge.c     purge, sealing anew
  *   sqlite_list.c      lists, show, statistics
  *   sqlite_records.c   records of safe messages
+ *   sqlite_reserve.c   a disk that is full
  *
  * What is kept in memory besides (lanes' counters, epochs' counters, totals) is written back once a
  * commit and restored by rollback.
@@ -150,12 +151,26 @@ struct sqlite_reseal {
     bool done;               /* all that could be was, in this start */
 };
 
+/* The file that is given up when the disk is full. */
+struct sqlite_reserve {
+    int fd;         /* -1: none */
+    int64_t bytes;  /* its size */
+    int64_t wanted; /* reserve_bytes, or what the disk's size allows; 0: none */
+    int64_t needed; /* so large it was: as long as it is smaller, no message is taken */
+    bool any;       /* there never was one: the largest that is possible will do */
+    bool told;      /* that it is smaller than reserve_bytes */
+};
+
 struct sqlite_spool {
     struct spool_backend backend; /* first */
     struct spool_backend_settings settings;
     sqlite3 *database;
     sqlite3_stmt *statements[STATEMENT_COUNT];
     bool failed; /* a statement failed: this transaction can only be rolled back */
+    struct sqlite_reserve reserve;
+    int checkpoint_pages; /* a WAL that is longer is copied back */
+    bool wal_stuck;       /* there was no room for that: nothing is put before there is */
+    bool short_of_room;   /* the disk is full: purge gives back all it can, no run is built */
 
     struct digest_key *digest_key;
     char current_key[KEY_FILE_ID_BYTES + 1];
@@ -198,9 +213,15 @@ int sqlite_digest(struct spool_backend *backend, struct message *message);
 
 /* ---- sqlite_database.c ---- */
 
+/* Nothing has changed when it returns. */
 __attribute__((warn_unused_result)) int database_open(struct sqlite_spool *spool, const char *path,
                                                       bool *ret_created, char ret_error[512]);
+/* Begins the transaction that makes the schema, if there is none, and the keys. */
+__attribute__((warn_unused_result)) int database_begin(struct sqlite_spool *spool, const char *path,
+                                                       bool created, char ret_error[512]);
 void database_close(struct sqlite_spool *spool);
+/* The negative errno of one of SQLite's codes, the last one that it gave. */
+int database_error_of(const struct sqlite_spool *spool, int code);
 /* The negative errno of SQLite's last error; marks the transaction as failed. */
 int database_error(struct sqlite_spool *spool);
 __attribute__((warn_unused_result)) int database_execute(struct sqlite_spool *spool,
@@ -367,7 +388,6 @@ void fresh_forget(struct sqlite_spool *spool, int64_t id);
 /* The id for a new row. */
 int64_t row_next_id(struct sqlite_spool *spool);
 int sqlite_room(struct spool_backend *backend, int64_t bytes, unsigned rows);
-bool sqlite_disk_room(struct spool_backend *backend, int64_t bytes);
 int sqlite_put(struct spool_backend *backend, const struct message *message, const char *route,
                const char *lane, bool leased, int64_t now_ms, uint64_t *ret_id);
 int sqlite_lease(struct spool_backend *backend, const char *lane, uint64_t below_id, unsigned limit,
@@ -404,6 +424,17 @@ row_reseal(struct sqlite_spool *spool, const struct row_view *view, struct sqlit
 /* ---- sqlite_purge.c ---- */
 
 int sqlite_purge(struct spool_backend *backend, int64_t now_ms, unsigned limit);
+
+/* ---- sqlite_reserve.c ---- */
+
+/* Finds what the last start has left; nothing is made before sqlite_reserve(). */
+void reserve_open(struct sqlite_spool *spool);
+void reserve_close(struct sqlite_spool *spool);
+/* From now on the WAL is copied back as the reserve demands. */
+void reserve_watch(struct sqlite_spool *spool);
+bool sqlite_disk_room(struct spool_backend *backend, int64_t bytes);
+void sqlite_make_room(struct spool_backend *backend, bool all);
+bool sqlite_reserve(struct spool_backend *backend, int64_t bytes, bool small);
 
 /* ---- sqlite_list.c ---- */
 

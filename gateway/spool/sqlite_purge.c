@@ -8,6 +8,8 @@
 
 #define VACUUM_PAGES 512
 #define VACUUM_FROM 4096 /* free pages: below that the file stays as large as it is */
+/* On a full disk: all goes back, in transactions that are small enough for it. */
+#define VACUUM_PAGES_SHORT 64
 
 /* ---- purge ---- */
 
@@ -84,7 +86,7 @@ static int reseal_messages(struct sqlite_spool *spool, unsigned limit)
 
 static int reseal(struct sqlite_spool *spool, unsigned limit)
 {
-    if (spool->reseal.done || !keys_want_reseal(spool))
+    if (spool->reseal.done || spool->short_of_room || !keys_want_reseal(spool))
         return 0;
     int messages = reseal_messages(spool, limit);
     if (messages != 0)
@@ -127,11 +129,13 @@ static int vacuum(struct sqlite_spool *spool)
             *answers[i] = sqlite3_column_int64(statement, 0);
         sqlite3_finalize(statement);
     }
-    if (free_pages < VACUUM_FROM || free_pages < pages / 4)
+    int slice = spool->short_of_room ? VACUUM_PAGES_SHORT : VACUUM_PAGES;
+    if (free_pages < slice ||
+        (!spool->short_of_room && (free_pages < VACUUM_FROM || free_pages < pages / 4)))
         return 0;
-    sqlite3_snprintf(sizeof text, text, "PRAGMA incremental_vacuum(%d)", VACUUM_PAGES);
+    sqlite3_snprintf(sizeof text, text, "PRAGMA incremental_vacuum(%d)", slice);
     int result = database_execute(spool, text);
-    return result < 0 ? result : VACUUM_PAGES;
+    return result < 0 ? result : slice;
 }
 
 int sqlite_purge(struct spool_backend *backend, int64_t now_ms, unsigned limit)

@@ -123,7 +123,7 @@ int records_begin(struct sqlite_spool *spool)
     struct record_run run = {.filter = NULL};
 
     spool->next_record_before = spool->next_record;
-    if (spool->next_record - spool->records.recent_first < RECORD_RUN)
+    if (spool->next_record - spool->records.recent_first < RECORD_RUN || spool->short_of_room)
         return 0;
     buckets = calloc(RECORD_BUCKETS, sizeof *buckets);
     if (buckets == NULL)

@@ -13,7 +13,7 @@
 
 struct spool_files {
     char directory[128];
-    char database[160], wal[160], keys[160];
+    char database[160], wal[160], reserve[176], keys[160];
 };
 
 #define SPOOL_KEY_A "a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90"
@@ -38,6 +38,7 @@ static inline void spool_files_make(struct spool_files *files)
         abort();
     snprintf(files->database, sizeof files->database, "%s/spool.db", files->directory);
     snprintf(files->wal, sizeof files->wal, "%s/spool.db-wal", files->directory);
+    snprintf(files->reserve, sizeof files->reserve, "%s-reserve", files->database);
     snprintf(files->keys, sizeof files->keys, "%s/spool.key", files->directory);
     spool_files_keys(files, "one " SPOOL_KEY_A "\n");
 }
@@ -45,6 +46,7 @@ static inline void spool_files_make(struct spool_files *files)
 static inline void spool_files_remove(struct spool_files *files)
 {
     unlink(files->wal);
+    unlink(files->reserve);
     unlink(files->database);
     unlink(files->keys);
     rmdir(files->directory);

@@ -31,7 +31,7 @@ class Settings:
         self.gateway = {"name": "test", "state_directory": "state", "workers": 2, **gateway}
         if os.geteuid() != 0:  # replay, discard, move and --body are root's, or this group's
             self.gateway.setdefault("operator_group", grp.getgrgid(os.getegid()).gr_name)
-        self.spool = {"type": "sqlite", "key_file": "spool.key"}
+        self.spool = {"type": "sqlite", "key_file": "spool.key", "reserve_bytes": 1 << 20}  # small: many run at once
         self.admin = {"address": f"{places.ADDRESS}:{places.free_port()}"}
         self.tls_list, self.peers, self.listeners, self.stores, self.routes = [], [], [], [], []
 
