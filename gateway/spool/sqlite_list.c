@@ -100,7 +100,7 @@ int sqlite_list(struct spool_backend *backend, const struct spool_filter *filter
                 spool_list_each *each, void *context, uint64_t *ret_next)
 {
     struct sqlite_spool *spool = sqlite_of(backend);
-    struct list_walk walk;
+    struct list_walk walk = {NULL, INT64_MAX};
     struct row_view view;
     unsigned looked = 0, count = 0;
     uint64_t next = 0;
