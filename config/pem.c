@@ -100,7 +100,7 @@ static int certificates_read(const char *file, struct certificates *ret_all)
 
 static bool share_one(const struct certificates *a, const struct certificates *b)
 {
-    for (size_t i = 0; i < a->count; i++) {
+    for (size_t i = 0; b->count > 0 && i < a->count; i++) {
         if (bsearch(&a->items[i], b->items, b->count, sizeof *b->items, compare_certificates)) {
             return true;
         }

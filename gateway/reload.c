@@ -109,12 +109,13 @@ static bool wants_sequences(const struct config *config)
 /* What the spool is asked too late it does before it commits anything that comes later. */
 void gateway_load_sequences(struct gateway *gateway, struct shared_config *shared)
 {
-    struct sequence_load *load = wants_sequences(shared->config) ? malloc(sizeof(*load)) : NULL;
+    struct sequence_load *load;
     int error = -ENOMEM;
 
     if (!wants_sequences(shared->config)) {
         return;
     }
+    load = malloc(sizeof(*load));
     if (load != NULL) {
         *load = (struct sequence_load){gateway, shared_config_reference(shared)};
         error = gateway_ask_spool(gateway, load_sequences, load, free_sequence_load);

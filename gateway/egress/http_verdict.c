@@ -29,12 +29,17 @@ static bool verdict_starts(struct span body, const char *segment)
     return body.length >= 3 && memcmp(body.data, segment, 3) == 0;
 }
 
+static bool verdict_may_lead(char c)
+{
+    return c == '\r' || c == '\n' || c == ' ' || c == VT || c == FS;
+}
+
 /* What msh_read() forgives before the header, a byte order mark and white space, and framing. */
 static struct span verdict_skip_lead(struct span body)
 {
     if (body.length >= 3 && memcmp(body.data, "\xef\xbb\xbf", 3) == 0)
         body = span_of(body.data + 3, body.length - 3);
-    while (body.length > 0 && memchr("\r\n \v\x1c", body.data[0], 5) != NULL)
+    while (body.length > 0 && verdict_may_lead(body.data[0]))
         body = span_of(body.data + 1, body.length - 1);
     return body;
 }
