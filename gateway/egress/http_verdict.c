@@ -28,27 +28,28 @@ static bool verdict_starts(struct span body, const char *segment)
     return body.length >= 3 && memcmp(body.data, segment, 3) == 0;
 }
 
-/* What msh_read() forgives before the header: a byte order mark and white space. */
+static bool verdict_may_lead(char c)
+{
+    return c == '\r' || c == '\n' || c == ' ' || c == VT || c == FS;
+}
+
+/* What msh_read() forgives before the header, a byte order mark and white space, and framing. */
 static struct span verdict_skip_lead(struct span body)
 {
     if (body.length >= 3 && memcmp(body.data, "\xef\xbb\xbf", 3) == 0)
         body = span_of(body.data + 3, body.length - 3);
-    while (body.length > 0 && strchr("\r\n ", body.data[0]) != NULL && body.data[0] != '\0')
+    while (body.length > 0 && verdict_may_lead(body.data[0]))
         body = span_of(body.data + 1, body.length - 1);
     return body;
-}
-
-static bool verdict_is_batch(struct span body)
-{
-    body = verdict_skip_lead(body);
-    return verdict_starts(body, "BHS") || verdict_starts(body, "FHS");
 }
 
 static bool verdict_is_hl7(const char *content_type, struct span body)
 {
     if (body.length == 0)
         return false;
-    if (verdict_is_batch(body) || verdict_starts(verdict_skip_lead(body), "MSH"))
+    struct span start = verdict_skip_lead(body);
+    if (verdict_starts(start, "MSH") || verdict_starts(start, "BHS") ||
+        verdict_starts(start, "FHS"))
         return true;
     return strcasestr(content_type, "hl7-v2") != NULL || strcasestr(content_type, "hl7v2") != NULL;
 }
@@ -78,32 +79,33 @@ static bool verdict_is_ours(const struct http_question *question, struct span co
 
 struct verdict_answer {
     const struct http_question *question;
-    struct ack_reply reply; /* the first negative one, else the last */
-    bool any, negative, foreign;
+    struct ack_reply reply; /* the heaviest */
+    bool any, negative, foreign, unreadable;
 };
 
-static int verdict_read_one(struct span content, size_t index, void *context)
+static int verdict_read_one(struct span content, void *context)
 {
     struct verdict_answer *answer = context;
     struct ack_reply reply;
 
-    (void)index;
-    if (ack_read(content, &reply) != 0)
-        return -EBADMSG;
+    if (ack_read(content, &reply) != 0) {
+        answer->unreadable = true; /* a negative one may still follow */
+        return 0;
+    }
     answer->foreign |= !verdict_is_ours(answer->question, reply.control_id);
-    if (!answer->negative)
+    if (!answer->any || ack_code_weight(reply.code) > ack_code_weight(answer->reply.code))
         answer->reply = reply;
     answer->negative |= !ack_code_is_positive(reply.code);
     answer->any = true;
     return 0;
 }
 
+/* What cannot be read may have been negative; beside a negative one it changes nothing, and may be
+ * the message itself, quoted by an ERR. */
 static int verdict_read(struct span body, struct verdict_answer *answer)
 {
-    int result = verdict_is_batch(body) ? batch_each(body, verdict_read_one, answer)
-                                        : verdict_read_one(body, 0, answer);
-
-    return result == 0 && !answer->any ? -EBADMSG : result;
+    (void)ack_each(body, verdict_read_one, answer);
+    return !answer->any || (answer->unreadable && !answer->negative) ? -EBADMSG : 0;
 }
 
 /* ERR-2 says where, as a segment's name and numbers. Anything else in that place may be content. */

@@ -9,7 +9,8 @@
  *   retry     transport errors, 408, 409 (the same key is being worked on), 421, 425, 429, 5xx;
  *             HL7 that cannot be read; another message's MSA-2
  * "HL7" is a body that starts with MSH, BHS or FHS (MLLP framing around it is forgiven), or any
- * body with an HL7 content type. The store's setting `verdicts` goes before all rules for a status.
+ * body with an HL7 content type. It may hold several answers, enveloped or not: one negative answer
+ * refuses the message, whatever stands before it, and each MSA-2 must be ours. The store's setting `verdicts` goes before all rules for a status.
  * Pure, but for memory. Threads: any.
  */
 #ifndef MLLPGW_EGRESS_HTTP_VERDICT_H

@@ -108,4 +108,19 @@ struct ack_reply {
 /* 0, or -EBADMSG when content isn't an HL7 acknowledgment (no MSH, no MSA, unknown MSA-1). */
 __attribute__((warn_unused_result)) int ack_read(struct span content, struct ack_reply *ret_reply);
 
+/* A body may hold several answers: on end, in FHS/BHS envelopes, each in MLLP framing. Calls
+ * each(answer) for every MSH in order, without framing and envelope; stops and returns its value when
+ * not 0. VT and FS separate where a header or nothing follows them, and are bytes elsewhere. */
+int ack_each(struct span body, int (*each)(struct span answer, void *context), void *context);
+
+/* Which of several answers to one message tells its fate: the heavier one, of equals the first. A
+ * negative one outweighs every positive one, and an application acknowledgment an accept
+ * acknowledgment of the same kind. */
+int ack_code_weight(enum ack_code code);
+
+/* That one of the body's answers; those that can't be read are left out. ret_answer is what of the
+ * body it is. -EBADMSG when none can be read. */
+__attribute__((warn_unused_result)) int ack_read_heaviest(struct span body, struct span *ret_answer,
+                                                          struct ack_reply *ret_reply);
+
 #endif

@@ -20,22 +20,27 @@ struct answering {
     struct exchange_sent *sent;
 };
 
-/* The store's HL7 answer, or false: none, or one too large to pass anything on from. */
-static bool read_store_answer(const struct answering *answering, struct ack_reply *ret_reply)
+/* The store's HL7 answer, of several the one that decides; or false: none, or too large to pass
+ * anything on from. */
+static bool read_store_answer(const struct answering *answering, struct span *ret_answer,
+                              struct ack_reply *ret_reply)
 {
     const struct verdict *verdict = answering->result->verdict;
 
     return verdict != NULL && verdict->answer != NULL && verdict->answer_is_hl7 &&
            verdict->answer->length <= STORE_ANSWER_MAXIMUM &&
-           ack_read(span_of(verdict->answer->data, verdict->answer->length), ret_reply) == 0;
+           ack_read_heaviest(span_of(verdict->answer->data, verdict->answer->length), ret_answer,
+                             ret_reply) == 0;
 }
 
 /* The store's own ERR segments, where they are written with the sender's delimiters. */
 static struct span store_errors(const struct answering *answering)
 {
     struct ack_reply reply;
+    struct span answer;
 
-    if (!read_store_answer(answering, &reply) || reply.header.field != answering->header->field ||
+    if (!read_store_answer(answering, &answer, &reply) ||
+        reply.header.field != answering->header->field ||
         !span_equal(reply.header.encoding, answering->header->encoding)) {
         return span_of(NULL, 0);
     }
@@ -90,26 +95,26 @@ static struct span answered_control_id(const struct answering *answering)
  * an application acknowledgment of this very message (a split batch has one of each message). A
  * repeat gets a new MSH-7 and MSH-10 (semantics, Retransmission), so there it is built anew around
  * the store's MSA-1 and ERR. */
-static bool store_answer_fits(const struct answering *answering, enum ack_code code)
+static bool store_answer_fits(const struct answering *answering, enum ack_code code,
+                              struct span *ret_answer)
 {
-    const struct verdict *verdict = answering->result->verdict;
     struct ack_reply reply;
 
     return !answering->result->repeated && !answering->result->has_sequence &&
            (code == ACK_AA || code == ACK_AE || code == ACK_AR) &&
-           read_store_answer(answering, &reply) && reply.code == code &&
+           read_store_answer(answering, ret_answer, &reply) && reply.code == code &&
            span_equal(reply.control_id, answered_control_id(answering)) &&
-           !holds_framing(span_of(verdict->answer->data, verdict->answer->length));
+           !holds_framing(*ret_answer);
 }
 
 static int append_frame(struct answering *answering, enum ack_code code)
 {
-    const struct verdict *verdict = answering->result->verdict;
+    struct span answer;
     int error = 0;
 
     buffer_clear(answering->scratch);
-    if (store_answer_fits(answering, code)) {
-        error = buffer_append(answering->scratch, verdict->answer->data, verdict->answer->length);
+    if (store_answer_fits(answering, code, &answer)) {
+        error = buffer_append(answering->scratch, answer.data, answer.length);
     } else {
         error = build_own(answering, code);
     }

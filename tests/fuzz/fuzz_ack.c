@@ -94,7 +94,7 @@ static void check_built(const struct msh *msh, enum ack_code code, struct span e
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct span content = span_of(data, size);
+    struct span content = span_of(data, size), answer;
     struct ack_reply reply;
     struct msh msh;
 
@@ -103,6 +103,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int code = ACK_AA; code < ACK_CODE_UNKNOWN; code++)
         check_built(&msh, (enum ack_code)code, span_of(NULL, 0));
 
+    if (ack_read_heaviest(content, &answer, &reply) == 0) {
+        check(ack_code_weight(reply.code) > 0 && lies_in(answer, content));
+        check(lies_in(reply.control_id, answer) && lies_in(reply.errors, answer));
+    }
     if (ack_read(content, &reply) != 0)
         return 0;
     check(reply.code != ACK_CODE_UNKNOWN);

@@ -303,6 +303,38 @@ static void not_an_acknowledgment(void **state)
         assert_int_equal(ack_read(span_of_string(texts[i]), &reply), -EBADMSG);
 }
 
+#define ACK "MSH|^~\\&|||||||ACK|9|P|2.3\rMSA|"
+
+static void several(void **state)
+{
+    static const struct {
+        const char *body, *answer;
+    } cases[] = {
+        {ACK "AA|1\r", ACK "AA|1\r"},
+        {ACK "CA|1\r" ACK "AA|1\r", ACK "AA|1\r"},
+        {ACK "AA|1\r" ACK "AA|2\r", ACK "AA|1\r"},
+        {ACK "AA|1\r" ACK "CE|1\r" ACK "AA|2", ACK "CE|1\r"},
+        {ACK "CE|1\r" ACK "AR|1\r" ACK "AE|1", ACK "AR|1\r"},
+        {"\v" ACK "CA|1\x1c\r\v" ACK "AA|1\x1c\r", ACK "AA|1"},
+        {"\v\v \v" ACK "CA|1\r\x1c\x1c" ACK "AA|1\r\x1c\n", ACK "AA|1\r"},
+        {"\v\xef\xbb\xbf" ACK "CA|1\x1c\r\v\xef\xbb\xbf" ACK "AA|1", ACK "AA|1"},
+        {"\vBHS|^~\\&\r" ACK "CA|1\rBTS|1\r\x1c\r" ACK "AA|1", ACK "AA|1"},
+        {ACK "AA|1|\x1cx\v\ry", ACK "AA|1|\x1cx\v\ry"}, /* bytes, not framing */
+        {ACK "XX|1\r" ACK "CA|1", ACK "CA|1"},
+    };
+    struct ack_reply reply;
+    struct span answer;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(ack_read_heaviest(span_of_string(cases[i].body), &answer, &reply), 0);
+        assert_true(span_equal_string(answer, cases[i].answer));
+    }
+    assert_int_equal(ack_read_heaviest(span_of_string(""), &answer, &reply), -EBADMSG);
+    assert_int_equal(ack_read_heaviest(span_of_string("\v\x1c\r"), &answer, &reply), -EBADMSG);
+    assert_int_equal(ack_read_heaviest(span_of_string(ACK "XX|1"), &answer, &reply), -EBADMSG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -319,6 +351,7 @@ int main(void)
         cmocka_unit_test(times),
         cmocka_unit_test(reading),
         cmocka_unit_test(not_an_acknowledgment),
+        cmocka_unit_test(several),
     };
 
     return cmocka_run_group_tests_name("ack", tests, NULL, NULL);

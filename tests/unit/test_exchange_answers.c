@@ -324,6 +324,40 @@ static void both_with_delivered(void **state)
     exchange_case_free(&each);
 }
 
+/* Of several answers the sender gets the one that decided, alone. */
+static void one_of_several(void **state)
+{
+    static const char *const positive[] = {
+        STORE_MSH "MSA|CA|M1\r" STORE_MSH "MSA|AA|M1|yes\r",
+        STORE_MSH "MSA|AA|M1|yes\r" STORE_MSH "MSA|CA|M1\r",
+        "\v" STORE_MSH "MSA|CA|M1\r\x1c\r\v" STORE_MSH "MSA|AA|M1|yes\r\x1c\r",
+        "BHS|^~\\&|S\r" STORE_MSH "MSA|AA|M1|yes\rBTS|1\r",
+    };
+    struct exchange_case each;
+    struct span frame = {NULL, 0};
+    struct spool_put put;
+    struct built built;
+
+    (void)state;
+    exchange_case_init(&each);
+    each.listener.acknowledge = CONFIG_ACKNOWLEDGE_DELIVERED;
+    for (size_t i = 0; i < sizeof(positive) / sizeof(positive[0]); i++) {
+        put = store_says("AA", VERDICT_ACCEPTED, positive[i]);
+        exchange_case_judge(&each, EXCHANGE_MESSAGE("M1"));
+        exchange_case_settle(&each, &put);
+        assert_true(exchange_case_frame(&each, &frame));
+        assert_true(span_equal_string(frame, STORE_MSH "MSA|AA|M1|yes\r"));
+        exchange_case_no_frame(&each);
+        verdict_clear(&put.verdict);
+    }
+    put = store_says("AE", VERDICT_REFUSED,
+                     STORE_MSH "MSA|AA|M1\r" STORE_MSH "MSA|AE|M2\r" STORE_ERR);
+    expect_built(&each, EXCHANGE_MESSAGE("M1") EXCHANGE_MESSAGE("M2"), &put, "AE", &built);
+    assert_true(span_equal_string(built.reply.control_id, "M1"));
+    assert_true(span_equal_string(built.reply.errors, STORE_ERR));
+    exchange_case_free(&each);
+}
+
 /* "Same answer": MSA-1, MSA-2 and ERR; MSH-7 and MSH-10 are new. */
 static void repeated(void **state)
 {
@@ -356,10 +390,10 @@ static void not_passed_on(void **state)
     } cases[] = {
         {"another message's (one of a split batch)", STORE_MSH "MSA|AA|M12\r", ""},
         {"one that would end our frame", STORE_MSH "MSA|AA|M1|\x1c\rx\r", ""},
-        {"one that would begin another", STORE_MSH "MSA|AA|M1|\v\r", ""},
+        {"one that would begin another", STORE_MSH "MSA|AA|M1|\vx\r", ""},
         {"ERR with other delimiters", "MSH!^~\\&!S!C!!!!!ACK!1!P!2.5\rMSA!AA!M12\rERR!!PID!102!E\r",
          ""},
-        {"ERR that would end our frame", STORE_MSH "MSA|AA|M12\rERR||PID|102|E||\x1c\r", ""},
+        {"ERR that would end our frame", STORE_MSH "MSA|AA|M12\rERR||PID|102|E||\x1cx\r", ""},
         {"not readable", "<html>", ""},
     };
     struct exchange_case each;
@@ -477,6 +511,7 @@ int main(void)
         cmocka_unit_test(passed_on_byte_for_byte),
         cmocka_unit_test(translated),
         cmocka_unit_test(both_with_delivered),
+        cmocka_unit_test(one_of_several),
         cmocka_unit_test(repeated),
         cmocka_unit_test(not_passed_on),
         cmocka_unit_test(a_huge_answer),

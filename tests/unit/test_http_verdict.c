@@ -256,6 +256,7 @@ static void answers_are_kept_where_they_tell_something(void **state)
 
 #define BATCH                                                                                      \
     "BHS|^~\\&|A|B|C|D|2026||||B7\r" SENT "MSH|^~\\&|A|B|C|D|2026||ADT|ID2|P|2.5\rPID|2\rBTS|2\r"
+#define FRAMED(answer) "\v" answer "\x1c\r"
 #define BATCH_OF(answers) "BHS|^~\\&|S\r" answers "BTS|2\r"
 
 static void a_whole_batch_has_many_ids(void **state)
@@ -274,7 +275,14 @@ static void a_whole_batch_has_many_ids(void **state)
         {BATCH_OF(ACK("AA", "ID1") ACK("AR", "ID2")), N, "AR"},
         {BATCH_OF(ACK("AE", "ID1") ACK("AA", "ID2")), N, "AE"},
         {BATCH_OF(ACK("AA", "ID1") ACK("AA", "ID9")), R, "AA"},
+        {BATCH_OF(ACK("AE", "ID1") ACK("AA", "ID9")), R, "AE"},
+        {BATCH_OF(ACK("CA", "ID1") ACK("OK", "ID2")), R, ""},
         {BATCH_OF(""), R, ""},
+        {ACK("AA", "ID1") ACK("AA", "ID2"), A, "AA"},
+        {ACK("AA", "ID1") ACK("AE", "ID2"), N, "AE"},
+        {ACK("AA", "ID1") ACK("AA", "ID9"), R, "AA"},
+        {FRAMED(ACK("AA", "ID1")) FRAMED(ACK("AR", "ID2")), N, "AR"},
+        {FRAMED(BATCH_OF(ACK("AA", "ID1"))) FRAMED(BATCH_OF(ACK("AE", "ID2"))), N, "AE"},
     };
     const struct http_question asked = {.sent = {BATCH, sizeof(BATCH) - 1},
                                         .control_id = {"B7", 2}};
@@ -285,6 +293,47 @@ static void a_whole_batch_has_many_ids(void **state)
 
         assert_int_equal(verdict.kind, cases[i].kind);
         assert_string_equal(verdict.code, cases[i].code);
+        verdict_clear(&verdict);
+    }
+}
+
+/* An accept and an application acknowledgment (AL/AL), in whatever way they stand together. */
+static void the_negative_of_several_answers_counts(void **state)
+{
+    static const struct {
+        const char *body;
+        enum verdict_kind kind;
+        const char *code;
+        int error_code;
+    } cases[] = {
+        {ACK("CA", "ID1") ACK("AE", "ID1") ERR("PID^1^5", "102"), N, "AE", 102},
+        {ACK("CA", "ID1") "\n" ACK("AR", "ID1"), N, "AR", 0},
+        {ACK("AE", "ID1") ERR("PID^1^5", "102") ACK("CA", "ID1"), N, "AE", 102},
+        {ACK("CA", "ID1") ACK("AA", "ID1"), A, "AA", 0},
+        {ACK("AA", "ID1") ACK("CA", "ID1"), A, "AA", 0},
+        {ACK("CE", "ID1") ACK("AA", "ID1"), N, "CE", 0},
+        {ACK("CE", "ID1") ACK("AE", "ID1"), N, "AE", 0},
+        {FRAMED(ACK("CA", "ID1")) FRAMED(ACK("AE", "ID1")), N, "AE", 0},
+        {"\r\n" FRAMED(ACK("CA", "ID1")) "\n" FRAMED(ACK("AE", "ID1")) "\n", N, "AE", 0},
+        {"MSH|^~\\&|S\rMSA|CA|ID1\x1c\r\vMSH|^~\\&|S\rMSA|AE|ID1\x1c\r", N, "AE", 0},
+        {"MSH|^~\\&|S\rMSA|CA|ID1\x1cMSH|^~\\&|S\rMSA|AE|ID1", N, "AE", 0},
+        {"MSH|^~\\&|S\rMSA|CA|ID1\rMSH!^~\\&!S!C!!!!!ACK!1!P!2.5\rMSA!AE!ID1\r", N, "AE", 0},
+        /* what can't be read may have been negative */
+        {ACK("CA", "ID1") ACK("OK", "ID1"), R, "", 0},
+        {ACK("OK", "ID1") ACK("AE", "ID1"), N, "AE", 0},
+        /* an ERR that quotes the message */
+        {ACK("AE", "ID1") "ERR||PID|207|E|||||\n" SENT, N, "AE", 207},
+        {ACK("CA", "ID1") ACK("AE", "ID2"), R, "AE", 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct verdict verdict = judge(&question, HTTP_OK, 200, "", cases[i].body);
+
+        if (verdict.kind != cases[i].kind)
+            fail_msg("case %zu: %s", i, verdict_kind_text(verdict.kind));
+        assert_string_equal(verdict.code, cases[i].code);
+        assert_int_equal(verdict.error_code, cases[i].error_code);
         verdict_clear(&verdict);
     }
 }
@@ -340,6 +389,7 @@ int main(void)
         cmocka_unit_test(location_is_a_location_or_nothing),
         cmocka_unit_test(answers_are_kept_where_they_tell_something),
         cmocka_unit_test(a_whole_batch_has_many_ids),
+        cmocka_unit_test(the_negative_of_several_answers_counts),
         cmocka_unit_test(an_empty_control_id_wants_an_empty_answer),
         cmocka_unit_test(reasons_hold_no_content),
         cmocka_unit_test(tokens),
