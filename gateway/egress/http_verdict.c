@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 
 #define VT 0x0b
@@ -54,34 +55,75 @@ static bool verdict_is_hl7(const char *content_type, struct span body)
     return strcasestr(content_type, "hl7-v2") != NULL || strcasestr(content_type, "hl7v2") != NULL;
 }
 
-struct verdict_search {
-    struct span wanted;
+/* The MSH-10 of everything that was sent and the envelope's own id, sorted: a batch of n messages brings n answers, and looking
+ * through what was sent for each would hold up the thread that delivers everything else. */
+struct verdict_ids {
+    struct span *items; /* NULL before the first look */
+    size_t count;
 };
 
-static int verdict_compare_id(struct span message, size_t index, void *context)
+static int verdict_count_message(struct span message, size_t index, void *context)
 {
-    const struct verdict_search *search = context;
-    struct msh msh;
-
-    (void)index;
-    (void)msh_read(message, &msh, NULL);
-    return span_equal(msh.control_id, search->wanted) ? 1 : 0;
+    (void)message;
+    *(size_t *)context = index + 1;
+    return 0;
 }
 
-/* For a batch any of its messages' MSH-10 is ours as well as the envelope's own id. */
-static bool verdict_is_ours(const struct http_question *question, struct span control_id)
+static int verdict_add_id(struct span message, size_t index, void *context)
 {
-    struct verdict_search search = {control_id};
+    struct verdict_ids *ids = context;
+    struct msh msh;
 
-    return span_equal(control_id, question->control_id) ||
-           batch_each(question->sent, verdict_compare_id, &search) != 0;
+    (void)msh_read(message, &msh, NULL);
+    ids->items[index] = msh.control_id;
+    return 0;
+}
+
+static int verdict_compare_ids(const void *left, const void *right)
+{
+    const struct span *a = left, *b = right;
+
+    if (a->length != b->length)
+        return a->length < b->length ? -1 : 1;
+    return a->length == 0 ? 0 : memcmp(a->data, b->data, a->length);
+}
+
+static int verdict_make_ids(struct span sent, struct verdict_ids *ids)
+{
+    struct batch batch;
+
+    (void)batch_each(sent, verdict_count_message, &ids->count);
+    ids->items = calloc(ids->count + 1, sizeof(*ids->items));
+    if (ids->items == NULL)
+        return -ENOMEM;
+    (void)batch_each(sent, verdict_add_id, ids);
+    (void)batch_read(sent, &batch, NULL);
+    if (batch.control_id.length > 0)
+        ids->items[ids->count++] = batch.control_id;
+    qsort(ids->items, ids->count, sizeof(*ids->items), verdict_compare_ids);
+    return 0;
 }
 
 struct verdict_answer {
     const struct http_question *question;
     struct ack_reply reply; /* the heaviest */
+    struct verdict_ids ids;
     bool any, negative, foreign, unreadable;
 };
+
+/* For a batch any of its messages' MSH-10 is ours as well as the envelope's own id. */
+static int verdict_check_id(struct verdict_answer *answer, struct span control_id)
+{
+    struct verdict_ids *ids = &answer->ids;
+
+    if (answer->foreign || span_equal(control_id, answer->question->control_id))
+        return 0;
+    if (ids->items == NULL && verdict_make_ids(answer->question->sent, ids) != 0)
+        return -ENOMEM;
+    answer->foreign = bsearch(&control_id, ids->items, ids->count, sizeof(*ids->items),
+                              verdict_compare_ids) == NULL;
+    return 0;
+}
 
 static int verdict_read_one(struct span content, void *context)
 {
@@ -92,7 +134,8 @@ static int verdict_read_one(struct span content, void *context)
         answer->unreadable = true; /* a negative one may still follow */
         return 0;
     }
-    answer->foreign |= !verdict_is_ours(answer->question, reply.control_id);
+    if (verdict_check_id(answer, reply.control_id) != 0)
+        return -ENOMEM;
     if (!answer->any || ack_code_weight(reply.code) > ack_code_weight(answer->reply.code))
         answer->reply = reply;
     answer->negative |= !ack_code_is_positive(reply.code);
@@ -104,7 +147,11 @@ static int verdict_read_one(struct span content, void *context)
  * the message itself, quoted by an ERR. */
 static int verdict_read(struct span body, struct verdict_answer *answer)
 {
-    (void)ack_each(body, verdict_read_one, answer);
+    int error = ack_each(body, verdict_read_one, answer);
+
+    free(answer->ids.items);
+    if (error != 0)
+        return error;
     return !answer->any || (answer->unreadable && !answer->negative) ? -EBADMSG : 0;
 }
 
@@ -217,9 +264,14 @@ static void verdict_of_hl7(const struct http_question *question, struct span bod
                            struct verdict *verdict)
 {
     struct verdict_answer answer = {.question = question};
+    int error = verdict_read(body, &answer);
 
     verdict->kind = VERDICT_RETRY;
-    if (verdict_read(body, &answer) != 0) {
+    if (error == -ENOMEM) {
+        snprintf(verdict->reason, sizeof(verdict->reason), "out of memory");
+        return;
+    }
+    if (error != 0) {
         snprintf(verdict->reason, sizeof(verdict->reason),
                  "HTTP %d, the HL7 in the answer cannot be read", verdict->status);
         return;

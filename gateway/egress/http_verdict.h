@@ -24,7 +24,7 @@ struct http_question {
     const struct config_status_verdict *overrides;
     size_t override_count;
     struct span sent;       /* the message, or the whole batch */
-    struct span control_id; /* its MSH-10; of a batch BHS-11 or FHS-11 */
+    struct span control_id; /* its MSH-10; of a batch the first (any of it and BHS-11 are ours) */
 };
 
 /* The verdict owns a reference to its answer. Its reason never holds content. */

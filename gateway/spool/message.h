@@ -23,7 +23,7 @@
 struct message {
     atomic_int references;    /* private */
     char *peer, *listener;    /* names from the configuration */
-    struct span control_id;   /* MSH-10 (batch: BHS-11/FHS-11 or the first MSH-10); into body */
+    struct span control_id;   /* MSH-10 (batch: the first, or BHS-11/FHS-11); into body */
     struct span message_type; /* MSH-9, into body */
     struct span facility;     /* MSH-4.1, into body */
     struct span body;

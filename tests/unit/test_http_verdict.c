@@ -1,5 +1,8 @@
 /* links: egress http spool loop hl7 base config */
+/* wrap: msh_read */
+#include "base/buffer.h"
 #include "egress/http_verdict.h"
+#include "hl7/msh.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -270,6 +273,7 @@ static void a_whole_batch_has_many_ids(void **state)
         {ACK("AA", "ID1"), A, "AA"},
         {ACK("AA", "ID2"), A, "AA"},
         {ACK("AA", "ID3"), R, "AA"},
+        {ACK("AA", ""), R, "AA"},
         {ACK("AE", "ID2"), N, "AE"},
         {BATCH_OF(ACK("AA", "ID1") ACK("AA", "ID2")), A, "AA"},
         {BATCH_OF(ACK("AA", "ID1") ACK("AR", "ID2")), N, "AR"},
@@ -285,7 +289,7 @@ static void a_whole_batch_has_many_ids(void **state)
         {FRAMED(BATCH_OF(ACK("AA", "ID1"))) FRAMED(BATCH_OF(ACK("AE", "ID2"))), N, "AE"},
     };
     const struct http_question asked = {.sent = {BATCH, sizeof(BATCH) - 1},
-                                        .control_id = {"B7", 2}};
+                                        .control_id = {"ID1", 3}};
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -295,6 +299,61 @@ static void a_whole_batch_has_many_ids(void **state)
         assert_string_equal(verdict.code, cases[i].code);
         verdict_clear(&verdict);
     }
+}
+
+/* ---- large batches ---- */
+
+static size_t headers_read;
+
+enum msh_problem __real_msh_read(struct span content, struct msh *ret_msh, size_t *ret_offset);
+enum msh_problem __wrap_msh_read(struct span content, struct msh *ret_msh, size_t *ret_offset);
+
+enum msh_problem __wrap_msh_read(struct span content, struct msh *ret_msh, size_t *ret_offset)
+{
+    headers_read++;
+    return __real_msh_read(content, ret_msh, ret_offset);
+}
+
+#define MANY 2000
+
+#define APPEND(buffer, format, number)                                                             \
+    do {                                                                                           \
+        char line[128];                                                                            \
+        int length = snprintf(line, sizeof(line), format, number);                                 \
+        assert_int_equal(buffer_append(buffer, line, (size_t)length), 0);                          \
+    } while (0)
+
+/* Each header of what was sent and of the answers is read a few times at the most: the thread that
+ * judges an answer delivers everything else, too. */
+static void judge_many(unsigned first_answer, enum verdict_kind kind)
+{
+    struct buffer sent, answers;
+    struct http_question asked = {.control_id = span_of_string("first")};
+    struct verdict verdict;
+
+    buffer_init(&sent, 1u << 20);
+    buffer_init(&answers, 1u << 20);
+    for (unsigned i = 0; i < MANY; i++) {
+        APPEND(&sent, "MSH|^~\\&|A|B|C|D|2026||ADT|ID%u|P|2.5\rPID|1\r", i);
+        APPEND(&answers, ACK("AA", "ID%u"), first_answer + MANY - 1 - i);
+    }
+    assert_int_equal(buffer_append(&answers, "", 1), 0);
+    asked.sent = buffer_span(&sent);
+    headers_read = 0;
+    verdict = judge(&asked, HTTP_OK, 200, HL7, answers.data);
+    assert_int_equal(verdict.kind, kind);
+    assert_in_range(headers_read, MANY, 10 * MANY);
+    verdict_clear(&verdict);
+    buffer_free(&sent);
+    buffer_free(&answers);
+}
+
+static void work_grows_with_the_batch_not_its_square(void **state)
+{
+    (void)state;
+    judge_many(0, A);
+    judge_many(1, R); /* the last one is foreign, the first in the answer */
+    judge_many(MANY, R);
 }
 
 /* An accept and an application acknowledgment (AL/AL), in whatever way they stand together. */
@@ -389,6 +448,7 @@ int main(void)
         cmocka_unit_test(location_is_a_location_or_nothing),
         cmocka_unit_test(answers_are_kept_where_they_tell_something),
         cmocka_unit_test(a_whole_batch_has_many_ids),
+        cmocka_unit_test(work_grows_with_the_batch_not_its_square),
         cmocka_unit_test(the_negative_of_several_answers_counts),
         cmocka_unit_test(an_empty_control_id_wants_an_empty_answer),
         cmocka_unit_test(reasons_hold_no_content),
