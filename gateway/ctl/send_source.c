@@ -25,7 +25,10 @@ static void message_describe(struct send_message *message)
 {
     struct batch batch;
     enum msh_problem problem = batch_read(span_of(message->data, message->length), &batch, NULL);
-    struct span id = batch.control_id.length > 0 ? batch.control_id : batch.header.control_id;
+    struct span id = batch.header.control_id;
+
+    if (id.length == 0 && (batch.control_id.length > 0 || id.data == NULL))
+        id = batch.control_id; /* an empty one is a place, too */
 
     message->accept = false;
     message->application = true; /* an unreadable message gets a negative one */

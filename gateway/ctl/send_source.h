@@ -21,8 +21,8 @@
 struct send_message {
     char *data;
     size_t length;
-    bool has_id;             /* id is a place to write to, maybe an empty one */
-    size_t id_at, id_length; /* what MSA-2 will say: MSH-10; FHS-11 or BHS-11 where they have one */
+    bool has_id;              /* id is a place to write to, maybe an empty one */
+    size_t id_at, id_length;  /* what MSA-2 will say: the first MSH-10, or else BHS-11 or FHS-11 */
     bool accept, application; /* the acknowledgments that a good message gets; neither: none */
 };
 

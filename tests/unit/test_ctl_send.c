@@ -99,7 +99,17 @@ static void frames_and_batches(void **state)
 
     ADD(&source, "BHS|^~\\&|A|B|C|D|20260101||||77\r" HEAD("1") "\r" HEAD("2") "\rBTS|2\r", false);
     assert_int_equal(source.count, 1);
+    assert_id(&source, 0, "1");
+    send_source_free(&source);
+    ADD(&source, "BHS|^~\\&|A|B|C|D|20260101||||77\r" HEAD("") "\rBTS|1\r", false);
     assert_id(&source, 0, "77");
+    send_source_free(&source);
+    ADD(&source, "FHS|^~\\&|A|B|C|D|20260101||||78\rBHS|^~\\&|A\rBTS|0\r", false);
+    assert_id(&source, 0, "78");
+    send_source_free(&source);
+    ADD(&source, "BHS|^~\\&|A|B|C|D|20260101|||||\r" HEAD("") "\rBTS|1\r", false);
+    assert_id(&source, 0, "");
+    assert_true(source.messages[0].id_at > sizeof "BHS|^~\\&|A|B|C|D|20260101|||||\r" - 1);
     send_source_free(&source);
     ADD(&source, "BHS|^~\\&|A|B|C|D|20260101\r" HEAD("1") "\r" HEAD("2") "\rBTS|2\r", false);
     assert_id(&source, 0, "1");
