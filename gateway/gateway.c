@@ -281,6 +281,7 @@ struct gateway *gateway_new(const struct gateway_options *options)
     }
     gateway->options = *options;
     gateway->lock_fd = -1;
+    list_init(&gateway->inquiries);
     gateway->started_wall_ms = clock_wall_ms(clock_system());
     gateway->shared = shared_config_new(config);
     gateway->started = gateway->shared == NULL ? NULL : shared_config_reference(gateway->shared);

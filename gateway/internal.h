@@ -1,5 +1,5 @@
-/* Shared by gateway.c (making and taking down), reload.c, status.c and drain.c; nobody else
- * includes it. */
+/* Shared by gateway.c (making and taking down), start.c, call.c, reload.c, status.c, inquiry.c and
+ * drain.c; nobody else includes it. */
 #ifndef MLLPGW_INTERNAL_H
 #define MLLPGW_INTERNAL_H
 
@@ -47,10 +47,13 @@ struct gateway {
     struct snapshot *snapshot;
     struct shared_config *routed; /* the one that the router points into */
     struct shared_config
-        *started;              /* the first one: what needs a restart to change points into it */
-    struct timer decide_again; /* admin loop, hourly */
-    struct timer look_at_crls; /* admin loop */
-    uint64_t crls;             /* fingerprint of the CRL files that snapshot was made from */
+        *started;               /* the first one: what needs a restart to change points into it */
+    struct timer decide_again;  /* admin loop, hourly */
+    struct timer look_at_crls;  /* admin loop */
+    uint64_t crls;              /* fingerprint of the CRL files that snapshot was made from */
+    struct list_node inquiries; /* admin thread: requests for the status that wait for the spool */
+    struct spool_look
+        *spool_look; /* admin thread: what the spool was asked for them; NULL: nothing */
     /* main loop: */
     uv_signal_t sigterm, sigint, sighup;
     struct timer drain_deadline, watchdog;
@@ -61,11 +64,19 @@ struct gateway {
 
 /* Runs call on the loop's thread and waits for it. Not from that thread. */
 void gateway_call(struct loop *loop, void (*call)(void *context), void *context);
-/* Runs call on the spool's thread, in a transaction of its own, and waits. */
+/* Runs call on the spool's thread, in a transaction of its own, and waits: for as long as a disk may
+ * hang, so for start and end only. */
 void gateway_call_spool(struct gateway *gateway,
                         void (*call)(struct spool *spool, struct spool_backend *backend,
                                      void *context),
                         void *context);
+/* Likewise, for GATEWAY_SPOOL_WAIT_MS at most. On -ETIMEDOUT the context is no longer the caller's:
+ * free_context gets it when the call has run after all, on the spool's thread. -ENOMEM. */
+__attribute__((warn_unused_result)) int
+gateway_ask_spool(struct gateway *gateway,
+                  void (*call)(struct spool *spool, struct spool_backend *backend, void *context),
+                  void *context, void (*free_context)(void *context));
+#define GATEWAY_SPOOL_WAIT_MS (INT64_C(5) * 1000) /* it answers within one commit, mostly */
 
 /* ---- reload.c: the admin thread ---- */
 int gateway_reload(void *gateway, struct problems *problems, size_t *ret_changed);
@@ -79,7 +90,21 @@ void gateway_settle_in(struct gateway *gateway, const struct snapshot *snapshot)
 /* Rows whose route isn't in the configuration, as problems; returns how many routes. */
 size_t gateway_find_orphans(struct gateway *gateway, const struct config *config,
                             struct problems *problems, enum problem_severity severity);
-void gateway_load_sequences(struct gateway *gateway, const struct config *config);
+void gateway_load_sequences(struct gateway *gateway, struct shared_config *shared);
+
+/* ---- inquiry.c: the admin thread ---- */
+struct inquiry_answer { /* done takes over routes and keys */
+    json_t *routes; /* as the status shows them; null where the delivery has not answered, and in
+                           them, what is queued where the spool has not */
+    json_t *keys;   /* null where the spool has not answered */
+    const char *missing; /* a sentence, for as long as done runs; NULL: nothing is */
+};
+/* Asks the delivery and the spool for what only they know. done comes once and never from inside, after
+ * two seconds at the latest. -ENOMEM: not at all. */
+__attribute__((warn_unused_result)) int
+gateway_inquire(struct gateway *gateway, struct admin_reply *reply,
+                void (*done)(struct gateway *gateway, struct admin_reply *reply,
+                             const struct inquiry_answer *answer));
 
 /* ---- status.c: the admin thread ---- */
 bool gateway_ready(void *gateway, char *ret_why, size_t size);

@@ -84,44 +84,54 @@ uint64_t gateway_crls(const struct config *config)
 
 /* ---- rows that nobody would deliver ---- */
 
-struct orphans {
-    const struct config *config;
-    struct orphan {
+/* On the heap: the spool's thread may come to it after the reload has given up. */
+struct route_rows {
+    struct route_row {
         char *route;
         uint64_t rows;
     } * items;
     size_t count;
 };
 
-static void count_orphan(struct orphans *orphans, const char *route, uint64_t rows)
+static void free_rows(void *context)
 {
-    struct orphan *grown;
+    struct route_rows *all = context;
 
-    for (size_t i = 0; i < orphans->count; i++) {
-        if (strcmp(orphans->items[i].route, route) == 0) {
-            orphans->items[i].rows += rows;
+    for (size_t i = 0; i < all->count; i++) {
+        free(all->items[i].route);
+    }
+    free(all->items);
+    free(all);
+}
+
+static void count_rows(struct route_rows *all, const char *route, uint64_t rows)
+{
+    struct route_row *grown;
+
+    for (size_t i = 0; i < all->count; i++) {
+        if (strcmp(all->items[i].route, route) == 0) {
+            all->items[i].rows += rows;
             return;
         }
     }
-    grown = realloc(orphans->items, (orphans->count + 1) * sizeof(*grown));
+    grown = realloc(all->items, (all->count + 1) * sizeof(*grown));
     if (grown == NULL) {
         return;
     }
-    orphans->items = grown;
-    grown[orphans->count].route = strdup(route);
-    grown[orphans->count].rows = rows;
-    orphans->count += grown[orphans->count].route != NULL;
+    all->items = grown;
+    grown[all->count].route = strdup(route);
+    grown[all->count].rows = rows;
+    all->count += grown[all->count].route != NULL;
 }
 
 static void look_at_lane(void *context, const char *route, const char *lane,
                          const struct spool_lane_statistics *statistics)
 {
-    struct orphans *orphans = context;
     uint64_t rows = statistics->queued + statistics->dead;
 
     (void)lane;
-    if (rows > 0 && config_find_route(orphans->config, route) == NULL) {
-        count_orphan(orphans, route, rows);
+    if (rows > 0) {
+        count_rows(context, route, rows);
     }
 }
 
@@ -129,35 +139,65 @@ static void look_at_lanes(struct spool *spool, struct spool_backend *backend, vo
 {
     (void)spool;
     if (spool_backend_lanes(backend, look_at_lane, context) < 0) {
-        count_orphan(context, "(the spool can't be read)", 1);
+        count_rows(context, "(the spool can't be read)", 1);
     }
+}
+
+static size_t report_orphans(const struct route_rows *all, const struct config *config,
+                             struct problems *problems, enum problem_severity severity)
+{
+    size_t orphans = 0;
+
+    for (size_t i = 0; i < all->count; i++) {
+        const char *route = all->items[i].route;
+        if (config_find_route(config, route) != NULL) {
+            continue;
+        }
+        problems_add(problems, severity, (struct place){config->file, 0}, "routes",
+                     "%llu messages of route \"%s\" are in the spool and no such route is "
+                     "configured: mllpctl queue move %s TO, or mllpctl queue discard --route %s",
+                     (unsigned long long)all->items[i].rows, route, route, route);
+        orphans++;
+    }
+    return orphans;
 }
 
 size_t gateway_find_orphans(struct gateway *gateway, const struct config *config,
                             struct problems *problems, enum problem_severity severity)
 {
-    struct orphans orphans = {.config = config};
-    struct place place = {config->file, 0};
+    struct route_rows *all = calloc(1, sizeof(*all));
+    int error = all == NULL ? -ENOMEM : gateway_ask_spool(gateway, look_at_lanes, all, free_rows);
+    size_t orphans = 0;
 
-    gateway_call_spool(gateway, look_at_lanes, &orphans);
-    for (size_t i = 0; i < orphans.count; i++) {
-        problems_add(problems, severity, place, "routes",
-                     "%llu messages of route \"%s\" are in the spool and no such route is "
-                     "configured: mllpctl queue move %s TO, or mllpctl queue discard --route %s",
-                     (unsigned long long)orphans.items[i].rows, orphans.items[i].route,
-                     orphans.items[i].route, orphans.items[i].route);
-        free(orphans.items[i].route);
+    if (error != 0) {
+        problems_add(problems, severity, (struct place){config->file, 0}, "spool",
+                     "%s: whether it holds messages of routes that are not configured is not known",
+                     error == -ETIMEDOUT ? "the spool has not answered (a disk that hangs?)"
+                                         : "memory is out");
+    } else {
+        orphans = report_orphans(all, config, problems, severity);
     }
-    free(orphans.items);
-    return orphans.count;
+    if (all != NULL && error != -ETIMEDOUT) {
+        free_rows(all);
+    }
+    return orphans;
 }
 
 /* ---- sequence numbers ---- */
 
+/* On the heap, as struct route_rows. */
 struct sequence_load {
     struct gateway *gateway;
-    const struct config *config;
+    struct shared_config *shared;
 };
+
+static void free_sequence_load(void *context)
+{
+    struct sequence_load *load = context;
+
+    shared_config_release(&load->shared);
+    free(load);
+}
 
 static void load_sequence(struct gateway *gateway, struct spool_backend *backend,
                           const char *listener, const char *peer)
@@ -176,25 +216,48 @@ static void load_sequence(struct gateway *gateway, struct spool_backend *backend
 static void load_sequences(struct spool *spool, struct spool_backend *backend, void *context)
 {
     struct sequence_load *load = context;
+    const struct config *config = load->shared->config;
 
     (void)spool;
-    for (size_t i = 0; i < load->config->listener_count; i++) {
-        const struct config_listener *listener = &load->config->listeners[i];
+    for (size_t i = 0; i < config->listener_count; i++) {
+        const struct config_listener *listener = &config->listeners[i];
         for (size_t p = 0; listener->sequence_numbers && p < listener->peers.count; p++) {
             load_sequence(load->gateway, backend, listener->name, listener->peers.items[p]);
         }
     }
 }
 
-void gateway_load_sequences(struct gateway *gateway, const struct config *config)
+static bool wants_sequences(const struct config *config)
 {
-    struct sequence_load load = {gateway, config};
-
     for (size_t i = 0; i < config->listener_count; i++) {
         if (config->listeners[i].sequence_numbers) {
-            gateway_call_spool(gateway, load_sequences, &load);
-            return;
+            return true;
         }
+    }
+    return false;
+}
+
+/* What the spool is asked too late it does before it commits anything that comes later. */
+void gateway_load_sequences(struct gateway *gateway, struct shared_config *shared)
+{
+    struct sequence_load *load;
+    int error = -ENOMEM;
+
+    if (!wants_sequences(shared->config)) {
+        return;
+    }
+    load = malloc(sizeof(*load));
+    if (load != NULL) {
+        *load = (struct sequence_load){gateway, shared_config_reference(shared)};
+        error = gateway_ask_spool(gateway, load_sequences, load, free_sequence_load);
+    }
+    if (error != 0) {
+        LOG_EVENT(LOG_LEVEL_ERROR, "sequences-not-read",
+                  LOG_STRING("words", error == -ETIMEDOUT ? "the spool has not answered yet"
+                                                          : "memory is out"));
+    }
+    if (load != NULL && error != -ETIMEDOUT) {
+        free_sequence_load(load);
     }
 }
 
@@ -326,7 +389,7 @@ static int swap(struct gateway *gateway, struct shared_config *shared, struct sn
     }
     end_routes(gateway, applied, shared->config, problems);
     configure_spool(gateway, shared->config);
-    gateway_load_sequences(gateway, shared->config);
+    gateway_load_sequences(gateway, shared);
     shared_config_release(&gateway->shared);
     gateway->shared = shared_config_reference(shared);
     snapshot_release(&gateway->snapshot);

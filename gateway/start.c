@@ -118,7 +118,7 @@ static int start_threads(struct gateway *gateway)
     gateway->delivery_runs = error == 0;
     if (error == 0) {
         warn_of_orphans(gateway);
-        gateway_load_sequences(gateway, gateway->shared->config);
+        gateway_load_sequences(gateway, gateway->shared);
         open_routes(gateway);
         tell_router_of_stopped_lanes(gateway);
         error = admin_start(gateway->admin);

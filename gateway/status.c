@@ -82,119 +82,6 @@ static json_t *peer_status(struct gateway *gateway, const struct config_peer *pe
     return json;
 }
 
-/* ---- routes: the router's side and the spool's side ---- */
-
-struct route_collection {
-    struct gateway *gateway;
-    json_t *routes; /* name -> object */
-};
-
-static void add_route(void *context, const struct route_status *status)
-{
-    struct route_collection *collection = context;
-    json_t *json = json_object();
-
-    json_object_set_new(json, "name", json_string(status->name));
-    json_object_set_new(json, "store", json_string(status->store));
-    json_object_set_new(json, "lanes", json_integer(status->lanes));
-    json_object_set_new(json, "in_flight", json_integer(status->in_flight));
-    json_object_set_new(json, "queueing", json_boolean(status->queueing));
-    json_object_set_new(json, "operator_fault", json_boolean(status->operator_fault));
-    json_object_set_new(json, "why", json_string(status->why == NULL ? "" : status->why));
-    json_object_set_new(json, "since", json_integer(status->since_ms));
-    json_object_set_new(json, "next_attempt_ms",
-                        status->next_attempt_ms < 0 ? json_null()
-                                                    : json_integer(status->next_attempt_ms));
-    json_object_set_new(json, "stopped_lanes", json_integer(status->stopped_lanes));
-    json_object_set_new(json, "queued", json_integer(0));
-    json_object_set_new(json, "dead", json_integer(0));
-    json_object_set_new(json, "queued_bytes", json_integer(0));
-    json_object_set_new(json, "oldest", json_integer(0));
-    json_object_set_new(collection->routes, status->name, json);
-}
-
-static void ask_router(void *context)
-{
-    struct route_collection *collection = context;
-    router_status(collection->gateway->router, add_route, collection);
-}
-
-static void add_to(json_t *route, const char *name, uint64_t amount)
-{
-    json_int_t value = json_integer_value(json_object_get(route, name));
-    json_object_set_new(route, name, json_integer(value + (json_int_t)amount));
-}
-
-static void add_lane(void *context, const char *name, const char *lane,
-                     const struct spool_lane_statistics *statistics)
-{
-    struct route_collection *collection = context;
-    json_t *route = json_object_get(collection->routes, name);
-    json_int_t oldest;
-
-    (void)lane;
-    if (route == NULL) { /* rows of a route that is no longer configured */
-        struct route_status gone = {
-            .name = name, .store = "", .why = "not configured", .next_attempt_ms = -1};
-        add_route(collection, &gone);
-        route = json_object_get(collection->routes, name);
-    }
-    add_to(route, "queued", statistics->queued);
-    add_to(route, "dead", statistics->dead);
-    add_to(route, "queued_bytes", (uint64_t)statistics->queued_bytes);
-    oldest = json_integer_value(json_object_get(route, "oldest"));
-    if (statistics->oldest_ms != 0 && (oldest == 0 || statistics->oldest_ms < oldest)) {
-        json_object_set_new(route, "oldest", json_integer(statistics->oldest_ms));
-    }
-}
-
-static void ask_spool(struct spool *spool, struct spool_backend *backend, void *context)
-{
-    (void)spool;
-    (void)!spool_backend_lanes(backend, add_lane, context);
-}
-
-static json_t *routes_status(struct gateway *gateway)
-{
-    struct route_collection collection = {gateway, json_object()};
-    json_t *list = json_array(), *route;
-    const char *name;
-
-    gateway_call(gateway->delivery, ask_router, &collection);
-    gateway_call_spool(gateway, ask_spool, &collection);
-    json_object_foreach(collection.routes, name, route)
-    {
-        json_array_append(list, route);
-    }
-    json_decref(collection.routes);
-    return list;
-}
-
-/* What is sealed with which key: an old key may go when nothing hangs on it. */
-static void add_key(void *context, const char *key_id, bool current, uint64_t sealed)
-{
-    json_t *json = json_object();
-
-    json_object_set_new(json, "id", json_string(key_id));
-    json_object_set_new(json, "current", json_boolean(current));
-    json_object_set_new(json, "sealed", json_integer((json_int_t)sealed));
-    json_array_append_new(context, json);
-}
-
-static void ask_keys(struct spool *spool, struct spool_backend *backend, void *context)
-{
-    (void)spool;
-    (void)!spool_backend_keys(backend, add_key, context);
-}
-
-static json_t *keys_status(struct gateway *gateway)
-{
-    json_t *keys = json_array();
-
-    gateway_call_spool(gateway, ask_keys, keys);
-    return keys;
-}
-
 static json_t *spool_status(struct gateway *gateway)
 {
     struct spool_statistics statistics;
@@ -213,9 +100,9 @@ static json_t *spool_status(struct gateway *gateway)
     return json;
 }
 
-void gateway_status(void *context, struct admin_reply *reply)
+static void status_done(struct gateway *gateway, struct admin_reply *reply,
+                        const struct inquiry_answer *answer)
 {
-    struct gateway *gateway = context;
     const struct snapshot *snapshot = gateway->snapshot;
     json_t *json = json_object(), *listeners = json_array(), *certificates = json_array(),
            *peers = json_array();
@@ -227,6 +114,9 @@ void gateway_status(void *context, struct admin_reply *reply)
     json_object_set_new(json, "ready", json_boolean(gateway_ready(gateway, why, sizeof(why))));
     why[strcspn(why, "\n")] = '\0';
     json_object_set_new(json, "why", json_string(why));
+    if (answer->missing != NULL) {
+        json_object_set_new(json, "incomplete", json_string(answer->missing));
+    }
     for (size_t i = 0; i < snapshot->listener_count; i++) {
         json_array_append_new(listeners, listener_status(gateway, &snapshot->listeners[i]));
         if (snapshot->listeners[i].tls != NULL) {
@@ -238,11 +128,18 @@ void gateway_status(void *context, struct admin_reply *reply)
     }
     json_object_set_new(json, "listeners", listeners);
     json_object_set_new(json, "peers", peers);
-    json_object_set_new(json, "routes", routes_status(gateway));
+    json_object_set_new(json, "routes", answer->routes);
     json_object_set_new(json, "spool", spool_status(gateway));
-    json_object_set_new(json, "keys", keys_status(gateway));
+    json_object_set_new(json, "keys", answer->keys);
     json_object_set_new(json, "certificates", certificates);
     admin_reply_finish(reply, json, NULL);
+}
+
+void gateway_status(void *context, struct admin_reply *reply)
+{
+    if (gateway_inquire(context, reply, status_done) != 0) {
+        admin_reply_finish(reply, NULL, "memory is out");
+    }
 }
 
 /* ---- connections ---- */

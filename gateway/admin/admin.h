@@ -44,7 +44,8 @@ struct admin_gateway {
     /* Starts the drain; the process ends when it is done. */
     void (*drain)(void *context);
     /* How numbers are shown to people hangs on their members' names: text_number_of() in base/text.h.
-     * {"listeners":[...],"routes":[...],"spool":{...},"certificates":[...]} */
+     * {"listeners":[...],"routes":[...],"spool":{...},"certificates":[...]}, and "incomplete" with a
+     * sentence where somebody has not answered in time: what only he knows is null then. */
     void (*status)(void *context, struct admin_reply *reply);
     /* {"connections":[{"id","listener","peer","address","since","messages","last","tls","subject"}]} */
     void (*connections)(void *context, struct admin_reply *reply);

@@ -91,6 +91,41 @@ static void spool_request(struct spool *spool,
     sem_destroy(&request.done);
 }
 
+/* ---- requests that nobody waits for ---- */
+
+/* The caller's next puts and calls come behind it. */
+struct spool_order {
+    struct mail mail;
+    struct spool *spool;
+    void (*work)(struct spool *spool, const void *argument);
+    max_align_t argument[];
+};
+
+static void spool_order_deliver(struct mail *mail)
+{
+    struct spool_order *order = CONTAINER(mail, struct spool_order, mail);
+
+    order->work(order->spool, order->argument);
+    free(order);
+}
+
+static void spool_order(struct spool *spool,
+                        void (*work)(struct spool *spool, const void *argument),
+                        const void *argument, size_t size)
+{
+    struct spool_order *order = malloc(sizeof *order + size);
+
+    if (order == NULL) {
+        spool_request(spool, work, argument);
+        return;
+    }
+    order->mail.deliver = spool_order_deliver;
+    order->spool = spool;
+    order->work = work;
+    memcpy(order->argument, argument, size);
+    mailbox_post(&spool->mailbox, &order->mail);
+}
+
 /* ---- the thread ---- */
 
 /* The group is worth waiting for as long as it is smaller than the last one: who sent then is likely
@@ -412,7 +447,7 @@ static void spool_do_route_open(struct spool *spool, const void *argument)
 
 void spool_route_open(struct spool *spool, const char *route)
 {
-    spool_request(spool, spool_do_route_open, route);
+    spool_order(spool, spool_do_route_open, route, strlen(route) + 1);
 }
 
 static void spool_do_route_close(struct spool *spool, const void *argument)
@@ -427,7 +462,7 @@ static void spool_do_route_close(struct spool *spool, const void *argument)
 
 void spool_route_close(struct spool *spool, const char *route)
 {
-    spool_request(spool, spool_do_route_close, route);
+    spool_order(spool, spool_do_route_close, route, strlen(route) + 1);
 }
 
 struct spool_notice_setting {
@@ -469,7 +504,10 @@ static void spool_do_configure(struct spool *spool, const void *argument)
 
 void spool_configure(struct spool *spool, const struct spool_backend_settings *settings)
 {
-    spool_request(spool, spool_do_configure, settings);
+    struct spool_backend_settings copy = *settings;
+
+    copy.path = copy.key_file = NULL; /* the caller's, and not for a change */
+    spool_order(spool, spool_do_configure, &copy, sizeof copy);
 }
 
 void spool_statistics(struct spool *spool, struct spool_statistics *ret_statistics)

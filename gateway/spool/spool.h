@@ -136,11 +136,12 @@ struct spool_sink {
     void *context;
 };
 
-/* These three wait until the spool's thread has done it (at most one commit). After set_sink(NULL)
- * nothing more is posted to the old one. An entry that comes back released is handed out again after a
+/* This one waits until the spool's thread has done it (at most one commit, or as long as the disk
+ * hangs). After set_sink(NULL) nothing more is posted to the old one. An entry that comes back released is handed out again after a
  * second, if its route is open then. Closing a route revokes what is out. */
 void spool_set_sink(struct spool *spool, const struct spool_sink *sink);
-/* Entries of this route may flow now (start, reload). */
+/* Entries of this route may flow now (start, reload). Opening, closing and configuring don't wait; what
+ * the caller puts and asks for afterwards comes behind it. */
 void spool_route_open(struct spool *spool, const char *route);
 void spool_route_close(struct spool *spool, const char *route);
 /* Hands back the entry with its verdict; with keep the entry stays the sink's and only what
