@@ -59,9 +59,9 @@ static void check_gateway(const struct config *config, struct problems *problems
                  "shorter one",
                  gateway->control_socket, most);
     }
-    if (gateway->dns_keep_s < gateway->dns_refresh_s) {
+    if (gateway->dns_keep_s <= gateway->dns_refresh_s) {
         complain(&subject, PROBLEM_WARNING, "dns_keep_s", WHOLE,
-                 "is shorter than dns_refresh_s: a DNS name admits nobody between two look-ups");
+                 "is not longer than dns_refresh_s: a DNS name admits nobody between two look-ups");
     }
     if (gateway->group && !gateway->user) {
         complain(&subject, PROBLEM_ERROR, "group", WHOLE,

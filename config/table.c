@@ -58,7 +58,7 @@ static const struct setting gateway_settings[] = {
     {AT(dns_refresh_s), .type = SETTING_INT64, .fallback = "60", .minimum = 1, .maximum = DAY_S,
      .help = "Peers' DNS names are looked up again after this."},
     {AT(dns_keep_s), .type = SETTING_INT64, .fallback = "3600", .maximum = 7 * DAY_S,
-     .help = "The last good answer counts so long while DNS fails; then the name admits nobody."},
+     .help = "A good answer counts for so long; without a newer one the name then admits nobody."},
 };
 #undef OWNER
 

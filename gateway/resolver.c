@@ -7,13 +7,14 @@
 #include <string.h>
 
 #define ADDRESSES_MAXIMUM 64 /* of one name */
+#define TELL_AGAIN_MS (INT64_C(10) * 1000)
 
 struct known_name {
     char *name;
     uint8_t keys[ADDRESSES_MAXIMUM][16];
-    size_t count;
-    int64_t good_until_ms; /* monotonic; 0: never looked up well */
-    bool failed;           /* the last look-up failed: said once */
+    size_t count;    /* 0: it admits nobody */
+    int64_t good_ms; /* monotonic: when the answer that counts came */
+    bool failed;     /* the last look-up failed: said once */
 };
 
 /* One round of look-ups, handed to the offload thread with its own copies. */
@@ -39,7 +40,8 @@ struct resolver {
     size_t count;
     struct admission_name *view;
     int64_t refresh_ms, keep_ms;
-    struct timer timer;
+    struct timer timer;  /* the next look-up */
+    struct timer expiry; /* an answer ends to count, whatever becomes of the look-up under way */
     struct round *under_way;
     bool again;
 };
@@ -115,23 +117,15 @@ static bool same_addresses(const struct known_name *known, const struct round_na
     return true;
 }
 
-static bool take_failure(struct resolver *resolver, struct known_name *known,
-                         const struct round_name *found)
+static void take_failure(struct known_name *known, const struct round_name *found)
 {
-    bool expired = known->count > 0 && loop_now_ms(resolver->loop) >= known->good_until_ms;
-
-    if (!known->failed || expired) {
+    if (!known->failed) {
         LOG_EVENT(LOG_LEVEL_WARNING, "dns-failed", LOG_STRING("name", known->name),
                   LOG_STRING("error", gai_strerror(found->error)),
-                  LOG_STRING("words", known->count > 0 && !expired
-                                          ? "the last good answer stays in use"
-                                          : "nobody is admitted by this name"));
+                  LOG_STRING("words", known->count > 0 ? "the last good answer stays in use"
+                                                       : "nobody is admitted by this name"));
     }
     known->failed = true;
-    if (expired) {
-        known->count = 0;
-    }
-    return expired;
 }
 
 static bool take_result(struct resolver *resolver, const struct round_name *found)
@@ -143,12 +137,13 @@ static bool take_result(struct resolver *resolver, const struct round_name *foun
         return false;
     }
     if (found->error != 0 || found->count == 0) {
-        return take_failure(resolver, known, found);
+        take_failure(known, found);
+        return false;
     }
     changed = !same_addresses(known, found);
     memcpy(known->keys, found->keys, sizeof(known->keys));
     known->count = found->count;
-    known->good_until_ms = loop_now_ms(resolver->loop) + resolver->keep_ms;
+    known->good_ms = loop_now_ms(resolver->loop);
     if (known->failed) {
         LOG_EVENT(LOG_LEVEL_INFO, "dns-recovered", LOG_STRING("name", known->name));
     }
@@ -156,14 +151,68 @@ static bool take_result(struct resolver *resolver, const struct round_name *foun
     return changed;
 }
 
+/* ---- answers that end to count ---- */
+
+static void plan(struct resolver *resolver, struct timer *timer, int64_t due_ms)
+{
+    if (timers_start(loop_timers(resolver->loop), timer, due_ms) != 0) {
+        LOG_EVENT(LOG_LEVEL_ERROR, "timer-failed", LOG_STRING("words", "memory is out"));
+    }
+}
+
+/* At the earliest end; sooner, when a change has still to be told. */
+static void plan_expiry(struct resolver *resolver)
+{
+    int64_t due_ms = resolver->untold ? loop_now_ms(resolver->loop) + TELL_AGAIN_MS : INT64_MAX;
+
+    for (size_t i = 0; i < resolver->count; i++) {
+        const struct known_name *known = &resolver->names[i];
+        if (known->count > 0 && known->good_ms + resolver->keep_ms < due_ms) {
+            due_ms = known->good_ms + resolver->keep_ms;
+        }
+    }
+    if (due_ms == INT64_MAX) {
+        timers_stop(loop_timers(resolver->loop), &resolver->expiry);
+    } else {
+        plan(resolver, &resolver->expiry, due_ms);
+    }
+}
+
+static void tell(struct resolver *resolver, bool changed)
+{
+    if (changed || resolver->untold) {
+        resolver->untold = !resolver->changed(resolver->context);
+    }
+    plan_expiry(resolver);
+}
+
+static void expire(struct timer *timer)
+{
+    struct resolver *resolver = LIST_ENTRY(timer, struct resolver, expiry);
+    bool changed = false;
+
+    for (size_t i = 0; i < resolver->count; i++) {
+        struct known_name *known = &resolver->names[i];
+        if (known->count == 0 || loop_now_ms(resolver->loop) < known->good_ms + resolver->keep_ms) {
+            continue;
+        }
+        LOG_EVENT(LOG_LEVEL_WARNING, "dns-expired", LOG_STRING("name", known->name),
+                  LOG_STRING("words", "nobody is admitted by this name until DNS answers"));
+        known->count = 0;
+        known->failed = true;
+        changed = true;
+    }
+    tell(resolver, changed);
+}
+
+/* ---- rounds ---- */
+
 static void start_round(struct resolver *resolver);
 
 static void plan_next(struct resolver *resolver)
 {
-    if (resolver->count > 0 &&
-        timers_start(loop_timers(resolver->loop), &resolver->timer,
-                     loop_now_ms(resolver->loop) + resolver->refresh_ms) != 0) {
-        LOG_EVENT(LOG_LEVEL_ERROR, "timer-failed", LOG_STRING("words", "memory is out"));
+    if (resolver->count > 0) {
+        plan(resolver, &resolver->timer, loop_now_ms(resolver->loop) + resolver->refresh_ms);
     }
 }
 
@@ -182,9 +231,7 @@ static void round_done(struct offload_job *job)
     }
     round_free(round);
     resolver->under_way = NULL;
-    if (changed || resolver->untold) {
-        resolver->untold = !resolver->changed(resolver->context);
-    }
+    tell(resolver, changed);
     if (resolver->again) {
         resolver->again = false;
         start_round(resolver);
@@ -299,6 +346,7 @@ void resolver_use(struct resolver *resolver, const struct config *config)
     resolver->count = count;
     resolver->refresh_ms = config->gateway.dns_refresh_s * 1000;
     resolver->keep_ms = config->gateway.dns_keep_s * 1000;
+    plan_expiry(resolver);
     start_round(resolver);
 }
 
@@ -323,6 +371,7 @@ struct resolver *resolver_new(struct loop *loop, struct offload *offload,
         resolver->changed = changed;
         resolver->context = context;
         resolver->timer.fire = refresh;
+        resolver->expiry.fire = expire;
     }
     return resolver;
 }
@@ -336,6 +385,7 @@ void resolver_free(struct resolver **pointer)
         return;
     }
     timers_stop(loop_timers(resolver->loop), &resolver->timer);
+    timers_stop(loop_timers(resolver->loop), &resolver->expiry);
     if (resolver->under_way != NULL) {
         resolver->under_way->resolver = NULL; /* its done runs on this thread, or after it */
     }

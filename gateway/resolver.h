@@ -1,7 +1,8 @@
 /*
  * resolver: DNS names in peers' addresses, looked up off the loops, again every dns_refresh_s.
  *
- * The last good answer is kept for dns_keep_s; then the name admits nobody (semantics, Admission).
+ * The last good answer is kept for dns_keep_s; then the name admits nobody (semantics, Admission),
+ * whether look-ups fail, hang or are not due yet.
  * Threads: made, asked and told on the admin thread's loop; the look-ups run on an offload thread
  * of their own: each may take as long as the name servers' time-outs.
  */
@@ -16,7 +17,7 @@
 struct resolver;
 
 /* changed: some name's addresses are not what they were; on the loop's thread. False: it could not be
- * acted upon, and is told again with the next answers. offload: nobody else's who can't wait as long
+ * acted upon, and is told again with the next answers, or after ten seconds. offload: nobody else's who can't wait as long
  * as a look-up may take. */
 struct resolver *resolver_new(struct loop *loop, struct offload *offload,
                               bool (*changed)(void *context), void *context);

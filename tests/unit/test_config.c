@@ -269,7 +269,8 @@ static void oddities_are_warned_of(void **state)
         unsigned line;
         const char *setting, *text;
     } cases[] = {
-        {{.gateway = "gateway = { dns_keep_s = 1; };"}, 1, "gateway.dns_keep_s", "shorter"},
+        {{.gateway = "gateway = { dns_keep_s = 1; };"}, 1, "gateway.dns_keep_s", "not longer"},
+        {{.gateway = "gateway = { dns_keep_s = 60; };"}, 1, "gateway.dns_keep_s", "not longer"},
         {{.spool = "spool = { type = \"memory\"; };"}, 2, "spool.type", "tests only"},
         {{.tls =
               "tls = ( { name = \"t\"; certificate = \"c\"; key = \"k\"; client_ca = \"ca\"; },\n"
