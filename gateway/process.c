@@ -135,18 +135,32 @@ int process_become(const struct process_user *user, char ret_error[512])
 
 /* A new directory that a power cut takes away would take along what is acknowledged in it: SQLite and
  * the directory store see to what is inside only. */
-static void sync_parent(const char *directory)
+static void sync_parent(int fd)
 {
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int parent = fd < 0 ? -1 : openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int parent = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (parent >= 0) {
         (void)fsync(parent);
         close(parent);
     }
-    if (fd >= 0) {
-        close(fd);
+}
+
+/* The directory around it may be the user's, who could have put a link to what is others' in its place
+ * by now: root would give that away. */
+static int settle_new(const char *directory, const struct process_user *user)
+{
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int error = fd < 0 ? -errno : 0;
+
+    if (fd < 0) {
+        return error;
     }
+    sync_parent(fd);
+    if (user->name != NULL && fchown(fd, user->uid, user->gid) != 0) {
+        error = -errno;
+    }
+    close(fd);
+    return error;
 }
 
 /* Others may pass through: members of control_group must get to the socket inside. They see no names,
@@ -160,8 +174,7 @@ static int make_one(const char *directory, const struct process_user *user)
     if (error != 0) {
         return error == -EEXIST ? 0 : error;
     }
-    sync_parent(directory);
-    return user->name != NULL && chown(directory, user->uid, user->gid) != 0 ? -errno : 0;
+    return settle_new(directory, user);
 }
 
 int process_make_directory(const char *directory, const struct process_user *user)
