@@ -8,10 +8,30 @@
 #include "config/address.h"
 #include "config/internal.h"
 
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
 
 /* TLS */
+
+/* A bundle that can't be looked into may hold any number of roots. */
+static void check_roots(const struct subject *subject, int element, const char *client_ca,
+                        const struct config_peer *peer)
+{
+    size_t roots = 0;
+    int result = pem_count(client_ca, &roots);
+    if (result < 0 && result != -ENOENT) { /* that it isn't there the file checks say */
+        complain(subject, PROBLEM_ERROR, "peers", element,
+                 "peer %s has no ca, and how many roots %s holds can't be seen: %s", peer->name,
+                 client_ca, result == -EFBIG ? "it is larger than 64 MiB" : strerror(-result));
+    } else if (roots > 1) {
+        complain(
+            subject, PROBLEM_ERROR, "peers", element,
+            "peer %s has no ca, and %s trusts %zu roots: any of them could issue its name. Set "
+            "the peer's ca to its own root",
+            peer->name, client_ca, roots);
+    }
+}
 
 static void check_certificates(const struct subject *subject, int element,
                                const struct config_tls *tls, const struct config_peer *peer)
@@ -28,13 +48,8 @@ static void check_certificates(const struct subject *subject, int element,
                  peer->name, tls->name ? tls->name : "?");
         return;
     }
-    size_t roots = tls->client_ca && !peer->ca ? pem_count(tls->client_ca) : 0;
-    if (roots > 1 && peer->certificates.count > 0) {
-        complain(
-            subject, PROBLEM_ERROR, "peers", element,
-            "peer %s has no ca, and %s trusts %zu roots: any of them could issue its name. Set "
-            "the peer's ca to its own root",
-            peer->name, tls->client_ca, roots);
+    if (tls->client_ca && !peer->ca && peer->certificates.count > 0) {
+        check_roots(subject, element, tls->client_ca, peer);
     }
 }
 

@@ -19,7 +19,11 @@
 #include "config/problems.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+/* Largest file of certificates that is looked into, here and in certs/pem.h. */
+#define CONFIG_PEM_BYTES ((size_t)64 * 1024 * 1024)
 
 /* A list of strings that knows whether it was written at all: absent and [] mean different things
  * for peers' addresses and certificates (semantics, Admission). */

@@ -127,9 +127,10 @@ struct place source_place(const struct source *source, unsigned line);
  * libconfig could make nothing of it: then there is nothing to check either. */
 bool read_settings(struct config *config, const struct source *source, struct problems *problems);
 
-/* pem.c: the certificates of a PEM bundle, as far as text can tell. 0 when it can't be read. */
-size_t pem_count(const char *file);
-/* Do two bundles have a certificate in common? False when either can't be read. */
+/* pem.c: the certificates of a PEM bundle, as far as text can tell. A negative errno as slurp()'s. */
+__attribute__((warn_unused_result)) int pem_count(const char *file, size_t *ret_count);
+/* Might two bundles have a certificate in common? False where one isn't there (the file checks say so);
+ * true where one can't be read: nobody knows then. */
 bool pem_overlap(const char *a, const char *b);
 
 /* syntax.c: NULL when it is well written, else what is wrong with it, into ret_error. */

@@ -5,19 +5,17 @@
  */
 #include "config/internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PEM_BYTES (4UL * 1024 * 1024)
 #define BEGIN_MARK "-----BEGIN CERTIFICATE-----"
 #define END_MARK "-----END CERTIFICATE-----"
 
-/* NULL when it can't be read; the file checks say why. */
-static char *read_bundle(const char *file)
+static int read_bundle(const char *file, char **ret_text)
 {
-    char *text = NULL;
     size_t length;
-    return slurp(file, PEM_BYTES, &text, &length) < 0 ? NULL : text;
+    return slurp(file, CONFIG_PEM_BYTES, ret_text, &length);
 }
 
 /* The next certificate's base64, blanks taken out in place; NULL at the end. */
@@ -40,40 +38,83 @@ static char *next_certificate(char **at)
     return from;
 }
 
-size_t pem_count(const char *file)
+int pem_count(const char *file, size_t *ret_count)
 {
-    char *text = read_bundle(file);
+    char *text = NULL;
+    int result = read_bundle(file, &text);
     char *at = text;
     size_t count = 0;
-    while (at && next_certificate(&at)) {
+    if (result < 0) {
+        return result;
+    }
+    while (next_certificate(&at)) {
         count++;
     }
     free(text);
-    return count;
+    *ret_count = count;
+    return 0;
 }
 
-/* Is the certificate in the bundle? Works on a copy: reading changes it. */
-static bool bundle_has(const char *bundle, const char *certificate)
+/* Certificates of a bundle, sorted; they lie in its text. */
+struct certificates {
+    char *text;
+    const char **items;
+    size_t count;
+};
+
+static int compare_certificates(const void *left, const void *right)
 {
-    char *copy = strdup(bundle);
-    bool found = false;
-    char *at = copy, *other;
-    while (at && !found && (other = next_certificate(&at)) != NULL) {
-        found = strcmp(other, certificate) == 0;
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+static void certificates_free(struct certificates *all)
+{
+    free(all->items);
+    free(all->text);
+}
+
+static int certificates_read(const char *file, struct certificates *ret_all)
+{
+    struct certificates all = {0};
+    size_t most = 0;
+    int result = pem_count(file, &most);
+    if (result == 0) {
+        result = read_bundle(file, &all.text);
     }
-    free(copy);
-    return found;
+    if (result < 0) {
+        return result;
+    }
+    all.items = calloc(most + 1, sizeof *all.items);
+    char *at = all.text, *certificate;
+    while (all.items && all.count < most && (certificate = next_certificate(&at)) != NULL) {
+        all.items[all.count++] = certificate;
+    }
+    if (!all.items) {
+        certificates_free(&all);
+        return -ENOMEM;
+    }
+    qsort(all.items, all.count, sizeof *all.items, compare_certificates);
+    *ret_all = all;
+    return 0;
+}
+
+static bool share_one(const struct certificates *a, const struct certificates *b)
+{
+    for (size_t i = 0; b->count > 0 && i < a->count; i++) {
+        if (bsearch(&a->items[i], b->items, b->count, sizeof *b->items, compare_certificates)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool pem_overlap(const char *a, const char *b)
 {
-    char *left = read_bundle(a), *right = read_bundle(b);
-    bool found = false;
-    char *at = left, *certificate;
-    while (at && right && !found && (certificate = next_certificate(&at)) != NULL) {
-        found = bundle_has(right, certificate);
-    }
-    free(left);
-    free(right);
+    struct certificates left = {0}, right = {0};
+    int first = certificates_read(a, &left), second = certificates_read(b, &right);
+    bool unknown = (first < 0 && first != -ENOENT) || (second < 0 && second != -ENOENT);
+    bool found = unknown || share_one(&left, &right);
+    certificates_free(&left);
+    certificates_free(&right);
     return found;
 }

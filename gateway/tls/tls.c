@@ -3,6 +3,7 @@
 
 #include "certs/names.h"
 #include "certs/pem.h"
+#include "config/config.h"
 #include "tls/internal.h"
 
 #include <errno.h>
@@ -11,6 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* A bundle that is loaded, but too large for the configuration's check, would go without it: with more
+ * than one root in client_ca, any hospital's could issue another one's name. */
+_Static_assert((size_t)PEM_FILE_MAX == CONFIG_PEM_BYTES,
+               "certs/pem.h and config/config.h disagree");
 
 /* --- profiles ----------------------------------------------------------------------------- */
 

@@ -183,10 +183,62 @@ static void roots_are_told_apart(void **state)
     assert_true(config_case_has(&problems, PROBLEM_ERROR, 7, "listeners.l.peers", "both match"));
     problems_free(&problems);
 
+    write_file(path, PEM("CCCC"));
+    config = load_in(directory, TWO(NET CERT("a") "ca = \"own\";", NET CERT("a") "ca = \"ca\";"),
+                     BOTH(TLS), &problems);
+    assert_non_null(config);
+    config_free(&config);
+    problems_free(&problems);
+
     write_file(path, PEM("AAAA"));
     config = load_in(directory, NULL, NULL, &problems);
     assert_non_null(config);
     config_free(&config);
+    problems_free(&problems);
+    unlink(other);
+    unlink(path);
+    rmdir(directory);
+}
+
+/* Two roots with 5 MiB of words between them: what is loaded is looked into. */
+static void write_large(const char *path)
+{
+    FILE *out = fopen(path, "w");
+    assert_non_null(out);
+    assert_true(fputs(PEM("AAAA"), out) >= 0);
+    for (unsigned i = 0; i < 5u << 16; i++) {
+        assert_true(fputs("# 16 characters\n", out) >= 0);
+    }
+    assert_true(fputs(PEM("BBBB"), out) >= 0);
+    assert_int_equal(fclose(out), 0);
+}
+
+static void large_bundles_are_no_way_round(void **state)
+{
+    char directory[] = "/tmp/mllpgw-roots-XXXXXX", path[64], other[64];
+    const char *peers = TWO(NET CERT("a") "ca = \"own\";", NET CERT("a") "ca = \"ca\";");
+    struct problems problems;
+    (void)state;
+    assert_non_null(mkdtemp(directory));
+    (void)snprintf(path, sizeof path, "%s/ca", directory);
+    (void)snprintf(other, sizeof other, "%s/own", directory);
+    write_large(path);
+    write_file(other, PEM("BBBB"));
+    assert_null(load_in(directory, NULL, NULL, &problems));
+    assert_true(
+        config_case_has(&problems, PROBLEM_ERROR, 6, "listeners.l.peers", "trusts 2 roots"));
+    problems_free(&problems);
+    assert_null(load_in(directory, peers, BOTH(TLS), &problems));
+    assert_true(config_case_has(&problems, PROBLEM_ERROR, 7, "listeners.l.peers", "both match"));
+    problems_free(&problems);
+
+    assert_int_equal(truncate(path, (off_t)CONFIG_PEM_BYTES + 1), 0);
+    assert_null(load_in(directory, NULL, NULL, &problems));
+    assert_true(
+        config_case_has(&problems, PROBLEM_ERROR, 6, "listeners.l.peers", "larger than 64 MiB"));
+    problems_free(&problems);
+    assert_null(load_in(directory, peers, BOTH(TLS), &problems));
+    assert_true(config_case_has(&problems, PROBLEM_ERROR, 7, "listeners.l.peers", "both match"));
     problems_free(&problems);
     unlink(other);
     unlink(path);
@@ -239,6 +291,7 @@ int main(void)
         cmocka_unit_test(a_peer_that_nobody_is_ties_with_none),
         cmocka_unit_test(certificates_need_a_tls_that_asks),
         cmocka_unit_test(roots_are_told_apart),
+        cmocka_unit_test(large_bundles_are_no_way_round),
         cmocka_unit_test(peers_are_written_well),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
