@@ -165,6 +165,7 @@ struct config_store {
     enum config_batch batch; /* default: directory whole, http split */
     /* directory */
     char *path;
+    bool group_readable; /* files 0640 instead of 0600 */
     /* http */
     char *url;
     bool allow_plain; /* http: to another host than this one: on purpose */

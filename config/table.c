@@ -223,6 +223,8 @@ static const struct setting store_settings[] = {
      .help = "Batches are delivered message by message, or as they came."},
     {AT(path), .type = SETTING_PATH, .required = true, .note = "required", .only = DIRECTORY_STORE,
      .file = FILE_DIRECTORY, .help = "One file a message, readable by its owner alone."},
+    {AT(group_readable), .type = SETTING_BOOL, .fallback = "false", .only = DIRECTORY_STORE,
+     .help = "The files' group may read them, too: for a program that picks them up."},
     {AT(url), .type = SETTING_TEXT, .required = true, .note = "required", .only = HTTP_STORE,
      .help = "https://host[:port]/path"},
     {AT(allow_plain), .type = SETTING_BOOL, .fallback = "false", .only = HTTP_STORE,

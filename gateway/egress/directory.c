@@ -46,6 +46,7 @@ struct directory {
     bool swept;
     bool dead; /* freed when the job returns */
     char *path;
+    mode_t mode; /* of files: messages are in them */
     struct directory_batch batches[2];
     struct directory_batch *gathering, *working;
 };
@@ -183,7 +184,8 @@ static void directory_work(struct offload_job *job)
     if (!directory->swept)
         directory_sweep(directory->path);
     directory->swept = true;
-    directory_write(directory->path, directory->working->files, directory->working->count);
+    directory_write(directory->path, directory->mode, directory->working->files,
+                    directory->working->count);
 }
 
 /* Peers' names come from the configuration, where more is allowed than a file name should have. */
@@ -332,6 +334,7 @@ struct store *store_directory_new(const struct config_store *config,
     /* A missing parent or a read-only place shows in the first verdict, as it would later. */
     if (mkdir(config->path, 0750) == 0)
         directory_sync_parent(config->path);
+    directory->mode = config->group_readable ? 0640 : 0600;
     directory->store.operations = &directory_operations;
     directory->offload = context->offload;
     directory->job.reply_to = loop_mailbox(context->loop);

@@ -49,7 +49,7 @@ static int directory_write_all(int fd, struct span content)
     return 0;
 }
 
-static void directory_create(int directory_fd, struct directory_file *file)
+static void directory_create(int directory_fd, mode_t mode, struct directory_file *file)
 {
     char name[DIRECTORY_TEMPORARY_BYTES];
     int result;
@@ -58,7 +58,7 @@ static void directory_create(int directory_fd, struct directory_file *file)
         return;
     directory_temporary(file, file, name);
     file->fd = openat(directory_fd, name,
-                      O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640);
+                      O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, mode);
     if (file->fd < 0) {
         directory_fail(file, errno, "create");
         return;
@@ -104,12 +104,12 @@ static bool directory_may_go_on(const struct directory_file *files, size_t index
 }
 
 /* files[first] may look back at the one before it. */
-static void directory_write_some(int directory_fd, struct directory_file *files, size_t first,
-                                 size_t end)
+static void directory_write_some(int directory_fd, mode_t mode, struct directory_file *files,
+                                 size_t first, size_t end)
 {
     for (size_t i = first; i < end; i++) {
         if (directory_may_go_on(files, i))
-            directory_create(directory_fd, &files[i]);
+            directory_create(directory_fd, mode, &files[i]);
         else
             directory_fail(&files[i], ECANCELED, "cancel");
     }
@@ -132,7 +132,7 @@ static void directory_fail_rest(struct directory_file *files, size_t count, int 
     }
 }
 
-void directory_write(const char *path, struct directory_file *files, size_t count)
+void directory_write(const char *path, mode_t mode, struct directory_file *files, size_t count)
 {
     int directory_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -149,7 +149,7 @@ void directory_write(const char *path, struct directory_file *files, size_t coun
     for (size_t first = 0; first < count; first += DIRECTORY_AT_ONCE) {
         size_t end = count - first > DIRECTORY_AT_ONCE ? first + DIRECTORY_AT_ONCE : count;
 
-        directory_write_some(directory_fd, files, first, end);
+        directory_write_some(directory_fd, mode, files, first, end);
     }
     /* Also for files that were there already: an earlier run may have died before this. */
     if (fsync(directory_fd) != 0)

@@ -13,6 +13,7 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define DIRECTORY_NAME_BYTES 224
 
@@ -28,7 +29,8 @@ struct directory_file {
     bool temporary;   /* private: the temporary file exists */
 };
 
-void directory_write(const char *path, struct directory_file *files, size_t count);
+/* mode: of new files, less the umask. */
+void directory_write(const char *path, mode_t mode, struct directory_file *files, size_t count);
 
 /* Puts the entry of a directory that has just been made on disk: a power cut would take it away with
  * all that was accepted in it. */

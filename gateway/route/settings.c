@@ -7,7 +7,7 @@
 
 /* A setting that is missing in these tables would not be noticed by a reload: whoever adds one to
  * struct config_store adds it here too. */
-_Static_assert(sizeof(struct config_store) == 256, "a setting of stores is not in settings.c");
+_Static_assert(sizeof(struct config_store) == 264, "a setting of stores is not in settings.c");
 
 #define AT(member) offsetof(struct config_store, member)
 
@@ -151,8 +151,8 @@ bool settings_equal(const struct config_store *a, const struct config_store *b)
                                 settings_read(b, settings_texts[i])))
             return false;
     }
-    return a->type == b->type && a->batch == b->batch && a->allow_plain == b->allow_plain &&
-           a->connect_timeout_ms == b->connect_timeout_ms &&
+    return a->type == b->type && a->batch == b->batch && a->group_readable == b->group_readable &&
+           a->allow_plain == b->allow_plain && a->connect_timeout_ms == b->connect_timeout_ms &&
            a->attempt_timeout_ms == b->attempt_timeout_ms &&
            a->maximum_connections == b->maximum_connections &&
            a->maximum_answer_bytes == b->maximum_answer_bytes &&

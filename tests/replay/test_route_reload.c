@@ -558,6 +558,9 @@ static void each_setting_of_a_store_counts(void **state)
     b->allow_plain = true;
     assert_false(settings_equal(a, b));
     b->allow_plain = false;
+    b->group_readable = true;
+    assert_false(settings_equal(a, b));
+    b->group_readable = false;
     b->place.line = 7; /* moved in the file */
     assert_true(settings_equal(a, b));
     settings_free(a);

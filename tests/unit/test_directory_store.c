@@ -126,8 +126,26 @@ static void a_message_becomes_a_file(void **state)
     assert_file("st-marys-" ONES ".hl7", BODY, sizeof(BODY) - 1);
     snprintf(full, sizeof(full), "%s/st-marys-" ONES ".hl7", path);
     assert_int_equal(stat(full, &there), 0);
-    assert_int_equal(there.st_mode & 0777, 0640);
+    assert_int_equal(there.st_mode & 0777, 0600);
     assert_int_equal(count_files(".tmp"), 0);
+    message_release(&message);
+    store_free(&store);
+}
+
+static void the_group_reads_where_it_is_told_to(void **state)
+{
+    config.group_readable = true;
+    struct store *store = open_store();
+    struct message *message = message_of("st-marys", BODY, sizeof(BODY) - 1, 1);
+    char full[256];
+    struct stat there;
+
+    (void)state;
+    config.group_readable = false;
+    assert_int_equal(deliver(store, message, NULL).kind, VERDICT_ACCEPTED);
+    snprintf(full, sizeof(full), "%s/st-marys-" ONES ".hl7", path);
+    assert_int_equal(stat(full, &there), 0);
+    assert_int_equal(there.st_mode & 0777, 0640);
     message_release(&message);
     store_free(&store);
 }
@@ -508,6 +526,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         EACH(a_message_becomes_a_file),
+        EACH(the_group_reads_where_it_is_told_to),
         EACH(a_repeat_replaces_nothing),
         EACH(names_are_safe),
         EACH(many_at_once),
