@@ -1,5 +1,7 @@
 #include "process.h"
 
+#include "base/harden.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -20,11 +22,9 @@
 
 void process_harden(void)
 {
-    struct rlimit none = {0, 0};
     struct rlimit files;
 
-    (void)setrlimit(RLIMIT_CORE, &none);
-    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    harden_memory();
     (void)signal(SIGPIPE, SIG_IGN);
     umask(027);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) { /* a connection each, and then some */
@@ -127,7 +127,7 @@ int process_become(const struct process_user *user, char ret_error[512])
         return error;
     }
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* a change of user may have set it again */
+    harden_memory(); /* a change of user may have made it dumpable again */
     return 0;
 }
 

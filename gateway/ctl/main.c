@@ -1,3 +1,4 @@
+#include "base/harden.h"
 #include "ctl/ctl.h"
 
 #include <errno.h>
@@ -30,6 +31,7 @@ int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "help";
 
+    harden_memory(); /* keys, and bodies of messages */
     signal(SIGPIPE, SIG_IGN);
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
         name = "help";

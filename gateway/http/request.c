@@ -95,6 +95,13 @@ static int http_request_prepare(struct http_request *request,
     return 0;
 }
 
+/* Tokens and what stores say of messages are not to lie about in freed or idle memory. */
+static void http_wipe(struct buffer *buffer)
+{
+    if (buffer->data != NULL)
+        explicit_bzero(buffer->data, buffer->capacity);
+}
+
 void http_request_free(struct http_request **request)
 {
     struct http_request *old = *request;
@@ -104,8 +111,8 @@ void http_request_free(struct http_request **request)
     list_remove(&old->node);
     curl_easy_cleanup(old->easy);
     free(old->url);
-    if (old->headers.data != NULL) /* an Authorization header may be among them */
-        explicit_bzero(old->headers.data, old->headers.capacity);
+    http_wipe(&old->headers); /* an Authorization header may be among them */
+    http_wipe(&old->answer);
     buffer_free(&old->headers);
     buffer_free(&old->answer);
     free(old);
@@ -149,6 +156,7 @@ static void http_request_recycle(struct http_request *request)
         http_request_free(&request);
         return;
     }
+    http_wipe(&request->answer);
     if (request->answer.capacity > HTTP_KEEP_ANSWER_BYTES)
         buffer_free(&request->answer);
     list_prepend(&origin->idle, &request->node);

@@ -1,12 +1,15 @@
 /* links: http loop base config */
+/* wrap: free */
 /* The client against a real HTTP/2 TLS server, tests/support/http2_store.mjs. */
 #include "base/clock.h"
 #include "http/client.h"
+#include "http/private.h"
 #include "support/free_port.h"
 #include "support/http2_store.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <malloc.h>
 #include <netdb.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -109,6 +112,52 @@ static void an_answer_comes(void **state)
     assert_string_equal(answer.content_type, "x-application/hl7-v2+er7");
     assert_string_equal(answer.words, "HTTP 200");
     assert_non_null(strstr(answer.body, "MSA|AA|ID1\r"));
+}
+
+/* ---- what must not lie about ---- */
+
+static const char *watched; /* text that no block may hold when it is freed; NULL: any */
+static unsigned spilled;
+
+void __real_free(void *block);
+void __wrap_free(void *block);
+
+void __wrap_free(void *block)
+{
+    if (watched != NULL && block != NULL &&
+        memmem(block, malloc_usable_size(block), watched, strlen(watched)) != NULL)
+        spilled++;
+    __real_free(block);
+}
+
+/* A token's answer: neither in a handle that waits for its next request, nor in freed memory. */
+static void answers_are_wiped(void **state)
+{
+    struct http_origin_settings settings = plain_settings();
+    struct http_origin *origin = http_origin_new(client, &settings);
+    struct http_parameters parameters = parameters_of(
+        origin, http2_store_url(&server, "wiped", "json:%22a%20canary%22,huge-hl7:1"));
+    struct answer answer;
+    const struct http_request *idle;
+
+    (void)state;
+    spilled = 0;
+    watched = "a canary";
+    answer = run_one(&parameters);
+    assert_string_equal(answer.body, "\"a canary\"");
+    assert_int_equal(origin->idle_count, 1);
+    idle = LIST_ENTRY(origin->idle.next, struct http_request, node);
+    assert_true(idle->answer.capacity >= strlen(watched));
+    assert_null(memmem(idle->answer.data, idle->answer.capacity, watched, strlen(watched)));
+    watched = "MSH|"; /* too large to be kept */
+    parameters.body = span_of_string("x");
+    parameters.maximum_answer_bytes = 2u << 20;
+    answer = run_one(&parameters);
+    assert_int_equal(answer.result.status, 200);
+    assert_int_equal(idle->answer.capacity, 0);
+    http_origin_free(&origin);
+    watched = NULL;
+    assert_int_equal(spilled, 0);
 }
 
 static void the_request_is_what_was_asked_for(void **state)
@@ -755,6 +804,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_answer_comes),
+        cmocka_unit_test(answers_are_wiped),
         cmocka_unit_test(the_request_is_what_was_asked_for),
         cmocka_unit_test(connections_are_used_again),
         cmocka_unit_test(streams_share_one_connection),
