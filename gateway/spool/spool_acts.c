@@ -340,8 +340,8 @@ void spool_purge_slice(struct spool *spool)
                   LOG_STRING("consequence", "what is past its time stays for now"));
     else if (result < 0)
         spool_trouble(spool, result);
-    else if (!spool->intake_closed) /* a reserve that is small may grow now */
-        (void)!spool_backend_reserve(spool->backend, SPOOL_DISK_ROOM, true);
+    else
+        spool_keep_room(spool);
     spool_lanes_trim(spool);
     spool->purge_due = false;
     if (timers_start(&spool->timers, &spool->purge, spool_monotonic(spool) + SPOOL_PURGE_MS) < 0)

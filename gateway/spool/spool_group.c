@@ -29,6 +29,7 @@ static void group_committed(struct spool *spool)
     static const enum spool_outcome safe = SPOOL_SAFE;
     struct list_node *node;
 
+    spool->group_bytes = 0; /* no trouble that comes before the next group is this one's */
     spool_recover(spool);
     group_answer(&spool->committing, &safe, REASON_NONE);
     group_answer(&spool->answered, NULL, REASON_NONE);

@@ -176,6 +176,7 @@ struct spool {
     int64_t group_bytes, failed_bytes; /* bodies of this group, and of the one that had no room */
     bool full;
     int64_t full_bytes;              /* what was refused last */
+    int64_t room_bytes;              /* what it wanted of the disk, until purge has seen to it */
     pthread_mutex_t statistics_lock; /* any thread */
     struct spool_statistics statistics;
 };
@@ -210,6 +211,8 @@ void spool_recover(struct spool *spool);
 void spool_close_intake(struct spool *spool);
 /* Opens it if there is room; else looks again later. */
 void spool_probe_intake(struct spool *spool);
+/* Behind purge: a reserve that is small may grow now, and what was refused may get its room. */
+void spool_keep_room(struct spool *spool);
 /* At the start it is open if there is room. */
 void spool_begin_intake(struct spool *spool);
 /* What no group failed by: intake closes, or all waits. */

@@ -124,6 +124,15 @@ void spool_probe_intake(struct spool *spool)
               LOG_STRING("consequence", "messages are taken"));
 }
 
+void spool_keep_room(struct spool *spool)
+{
+    int64_t bytes = spool->room_bytes > SPOOL_DISK_ROOM ? spool->room_bytes : SPOOL_DISK_ROOM;
+
+    spool->room_bytes = 0;
+    if (!spool->intake_closed)
+        (void)!spool_backend_reserve(spool->backend, bytes, true);
+}
+
 void spool_trouble(struct spool *spool, int error)
 {
     if (error == -ENOSPC)
@@ -154,11 +163,15 @@ int spool_transaction(struct spool *spool, int (*work)(struct spool *spool, void
 
 /* ---- one message has no room ---- */
 
+static int64_t room_for(int64_t bytes)
+{
+    return 2 * bytes + SPOOL_DISK_ROOM;
+}
+
 /* What is small is not asked for: whether it fits, the disk says. */
 static bool disk_has_room_for(struct spool *spool, int64_t bytes)
 {
-    return bytes <= SPOOL_LARGE_BYTES ||
-           spool_backend_disk_room(spool->backend, 2 * bytes + SPOOL_DISK_ROOM);
+    return bytes <= SPOOL_LARGE_BYTES || spool_backend_disk_room(spool->backend, room_for(bytes));
 }
 
 bool spool_group_takes(struct spool *spool, int64_t bytes)
@@ -176,7 +189,8 @@ bool spool_takes(struct spool *spool, int64_t bytes, unsigned rows)
         why = "maximum_bytes is reached";
     } else if (!disk_has_room_for(spool, bytes)) {
         why = "the disk has no room for a message of its size";
-        spool->purge_due = true; /* what is free inside the file goes back to the disk */
+        spool->room_bytes = room_for(bytes);
+        spool->purge_due = true; /* what the spool's files can spare goes back to the disk */
     }
     if (why == NULL)
         return true;

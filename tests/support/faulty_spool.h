@@ -1,7 +1,7 @@
 /*
  * faulty_spool: a spool backend around another one, whose commits, or whose next lease, fail when the
  * test says so; or which can't write certain entries: a put of a body that begins with "UNWRITABLE",
- * settlements, or only those with an answer.
+ * settlements, or only those with an answer; or whose disk is full.
  * Header only, so that only tests that use it link the spool.
  *
  * A failed commit has rolled the inner transaction back, as the real ones do.
@@ -22,12 +22,14 @@ struct faulty_spool {
     struct spool_backend backend; /* first */
     struct spool_operations operations;
     struct spool_backend *inner;
-    atomic_int commit_error; /* 0, or the negative errno of every commit */
-    atomic_int lease_error;  /* likewise of the next lease only */
-    atomic_int put_error;    /* of the bodies named above */
-    atomic_int settle_error; /* of every settlement */
-    atomic_int answer_error; /* of settlements with an answer */
-    bool broken;             /* the transaction can only be rolled back, as the contract says */
+    atomic_int commit_error;  /* 0, or the negative errno of every commit */
+    atomic_int lease_error;   /* likewise of the next lease only */
+    atomic_int put_error;     /* of the bodies named above */
+    atomic_int settle_error;  /* of every settlement */
+    atomic_int answer_error;  /* of settlements with an answer */
+    atomic_bool disk_is_full; /* no space can be set aside */
+    atomic_bool has_reserve;  /* settlements succeed once it is given up */
+    bool broken;              /* the transaction can only be rolled back, as the contract says */
     atomic_int commits, failed_commits;
     atomic_int commit_delay_us; /* so that a group can gather */
 };
@@ -101,6 +103,21 @@ static inline int faulty_begin(struct spool_backend *backend)
 {
     ((struct faulty_spool *)backend)->broken = false;
     return faulty_inner(backend)->operations->begin(faulty_inner(backend));
+}
+
+static inline void faulty_make_room(struct spool_backend *backend, bool all)
+{
+    struct faulty_spool *faulty = (struct faulty_spool *)backend;
+
+    if (all && atomic_exchange(&faulty->has_reserve, false))
+        atomic_store(&faulty->settle_error, 0);
+}
+
+static inline bool faulty_reserve(struct spool_backend *backend, int64_t bytes, bool small)
+{
+    (void)bytes;
+    (void)small;
+    return !atomic_load(&((struct faulty_spool *)backend)->disk_is_full);
 }
 
 static inline int faulty_put(struct spool_backend *backend, const struct message *message,
@@ -190,6 +207,8 @@ static inline struct faulty_spool *faulty_spool_new(struct spool_backend *inner)
         .commit = faulty_commit,
         .rollback = faulty_rollback,
         .room = faulty_room,
+        .make_room = faulty_make_room,
+        .reserve = faulty_reserve,
         .digest = faulty_digest,
         .reserve_id = faulty_reserve_id,
         .put = faulty_put,

@@ -496,6 +496,96 @@ static void settlements_outlive_a_failed_commit(void **state)
     assert_int_equal(bench->entry_count, 1); /* and it is not delivered again */
 }
 
+/* ---- a full disk ---- */
+
+static void fill_disk(void)
+{
+    atomic_store(&bench->faulty->disk_is_full, true);
+    atomic_store(&bench->faulty->put_error, -ENOSPC);
+}
+
+static void a_full_disk_stops_messages_only(void **state)
+{
+    char text[32];
+
+    (void)state;
+    start_plain();
+    for (int i = 0; i < 100; i++) { /* more than the window */
+        snprintf(text, sizeof text, "M%d|", i);
+        put_stored(text, "r/p");
+    }
+    EVENTUALLY(bench->answer_count == 100 && bench->entry_count == 64);
+    fill_disk();
+    put_stored("UNWRITABLE|", "r/p");
+    EVENTUALLY(bench->answer_count == 101 && is_full());
+    assert_int_equal(bench->answers[100]->outcome, SPOOL_UNAVAILABLE);
+    assert_int_equal(bench->answers[100]->reason, REASON_SPOOL_FULL);
+    put_stored("small|", "r/p"); /* would fit, and gets nothing of what is left */
+    put_stored("M7|", "r/p");
+    EVENTUALLY(bench->answer_count == 103);
+    assert_int_equal(bench->answers[101]->reason, REASON_SPOOL_FULL);
+    assert_int_equal(bench->answers[102]->outcome, SPOOL_SAFE);
+    assert_true(bench->answers[102]->repeated);
+    for (size_t i = 0; i < 100; i++) { /* what waits on disk follows, each once */
+        EVENTUALLY(bench->entry_count > i);
+        snprintf(text, sizeof text, "M%zu|", i);
+        assert_string_equal(entry_text(i), text);
+        settle(i, VERDICT_ACCEPTED);
+    }
+    EVENTUALLY(totals().queued == 0);
+    assert_true(is_full());
+    assert_false(is_failed());
+    atomic_store(&bench->faulty->disk_is_full, false);
+    EVENTUALLY(!is_full());
+    put_stored("small|", "r/p");
+    EVENTUALLY(bench->answer_count == 104 && bench->entry_count == 101);
+    assert_int_equal(bench->answers[103]->outcome, SPOOL_SAFE);
+    assert_false(bench->answers[103]->repeated);
+}
+
+static void the_reserve_is_for_what_is_settled(void **state)
+{
+    (void)state;
+    start_plain();
+    put_stored("A|", "r/p");
+    put_stored("B|", "r/p");
+    EVENTUALLY(bench->entry_count == 2);
+    atomic_store(&bench->faulty->has_reserve, true);
+    fill_disk();
+    put_stored("UNWRITABLE|", "r/p");
+    EVENTUALLY(bench->answer_count == 3);
+    assert_true(atomic_load(&bench->faulty->has_reserve)); /* nothing had to be settled */
+    atomic_store(&bench->faulty->settle_error, -ENOSPC);
+    settle(0, VERDICT_ACCEPTED);
+    settle(1, VERDICT_ACCEPTED);
+    EVENTUALLY(totals().queued == 0);
+    assert_false(atomic_load(&bench->faulty->has_reserve));
+    assert_true(is_full());
+    assert_false(is_failed());
+    assert_int_equal(bench->entry_count, 2);
+}
+
+static void without_any_room_settlements_wait(void **state)
+{
+    (void)state;
+    start_plain();
+    put_stored("A|", "r/p");
+    EVENTUALLY(bench->entry_count == 1);
+    fill_disk();
+    atomic_store(&bench->faulty->settle_error, -ENOSPC);
+    settle(0, VERDICT_ACCEPTED);
+    EVENTUALLY(is_failed());
+    put_stored("B|", "r/p");
+    EVENTUALLY(bench->answer_count == 2);
+    assert_int_equal(bench->answers[1]->reason, REASON_SPOOL_FULL);
+    atomic_store(&bench->faulty->settle_error, 0);
+    EVENTUALLY(totals().queued == 0 && !is_failed());
+    assert_true(is_full());
+    atomic_store(&bench->faulty->disk_is_full, false);
+    EVENTUALLY(!is_full());
+    assert_int_equal(bench->entry_count, 1);
+}
+
 /* ---- what can't be written ---- */
 
 static void an_unwritable_put_fails_alone(void **state)
@@ -1344,6 +1434,9 @@ int main(void)
         TEST(a_message_that_never_fits_says_full_until_it_is_empty),
         TEST(a_failed_commit_makes_nothing_safe),
         TEST(settlements_outlive_a_failed_commit),
+        TEST(a_full_disk_stops_messages_only),
+        TEST(the_reserve_is_for_what_is_settled),
+        TEST(without_any_room_settlements_wait),
         TEST(an_unwritable_put_fails_alone),
         TEST(an_answer_that_cannot_be_written_is_left_out),
         TEST(an_unwritable_settlement_blocks_nobody),
