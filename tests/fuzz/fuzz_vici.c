@@ -1,8 +1,10 @@
 /* links: vpn */
 /* A stream from charon: cut into packets in one go and in small pieces, with the same outcome; every
- * message is walked, and built again from its elements it is the same, byte by byte. */
-#include "vpn/vici.h"
+ * message is walked, and built again from its elements it is the same, byte by byte; read as SAs it
+ * is refused just when it is malformed, and what is kept of it stays within its bounds. */
+#include "vpn/sa.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,6 +58,41 @@ static bool lies_in(struct vici_text inner, struct vici_text outer)
            (inner.data >= outer.data && inner.data + inner.length <= outer.data + outer.length);
 }
 
+static void check_selectors(const struct sa_selectors *selectors)
+{
+    check(selectors->count <= SA_SELECTORS_MAXIMUM);
+    for (size_t i = 0; i < selectors->count; i++) {
+        struct selector again;
+        char text[SELECTOR_TEXT_BYTES], text_again[SELECTOR_TEXT_BYTES];
+        selector_print(&selectors->items[i], text);
+        check(selector_parse(text, strlen(text), &again) == NULL);
+        selector_print(&again, text_again);
+        check(strcmp(text, text_again) == 0);
+        check(selector_is_covered(&selectors->items[i], &again, 1) || again.dynamic);
+    }
+}
+
+static void read_sas(struct vici_text message, bool whole)
+{
+    struct sa_message sas;
+    int error = sa_message_read(message, &sas);
+
+    check(error == (whole ? 0 : -EBADMSG));
+    if (error != 0)
+        return;
+    check(sas.count <= SA_IKES_MAXIMUM);
+    for (size_t i = 0; i < sas.count; i++) {
+        const struct sa_ike *ike = &sas.ikes[i];
+        check(ike->uniqueid != 0 && ike->count <= SA_CHILDREN_MAXIMUM);
+        for (size_t k = 0; k < ike->count; k++) {
+            check(ike->children[k].uniqueid != 0);
+            check_selectors(&ike->children[k].local);
+            check_selectors(&ike->children[k].remote);
+        }
+    }
+    sa_message_free(&sas);
+}
+
 static void walk(struct vici_text message)
 {
     struct vici_builder builder;
@@ -82,6 +119,7 @@ static void walk(struct vici_text message)
         check(message.length == 0 || memcmp(builder.bytes.data, message.data, message.length) == 0);
     }
     vici_builder_free(&builder);
+    read_sas(message, answer == VICI_COMPLETE);
 }
 
 struct outcome {

@@ -71,7 +71,9 @@ static void test_what_charon_prints(void **state)
         selector_print(&selector, text);
         assert_string_equal(text, forms[i][1]);
         struct selector again = parsed(text);
-        assert_memory_equal(&again, &selector, sizeof again);
+        assert_true(selector_is_covered(&selector, &again, 1) || again.dynamic);
+        assert_true(selector_is_covered(&again, &selector, 1) || again.dynamic);
+        assert_int_equal(again.protocol, selector.protocol);
     }
 }
 
