@@ -18,7 +18,7 @@ enum place {
     PLACE_OTHER,      /* nothing that is of interest, nor what is in it */
 };
 
-enum list { LIST_OTHER, LIST_LOCAL, LIST_REMOTE, LIST_ACTIVE, LIST_COMING };
+enum list { LIST_OTHER, LIST_LOCAL, LIST_REMOTE, LIST_ACTIVE, LIST_PASSIVE, LIST_QUEUED };
 
 struct draft {
     struct sa_message *message;
@@ -40,6 +40,10 @@ static void set_value(struct draft *draft, const struct vici_element *e)
             draft->message->up = vici_text_is(e->value, "yes");
         else if (vici_text_is(e->name, "type"))
             sa_copy_name(e->value, draft->message->alert);
+        else if (vici_text_is(e->name, "local-host"))
+            sa_copy_text(e->value, draft->message->local_host, SA_TEXT_BYTES);
+        else if (vici_text_is(e->name, "remote-host"))
+            sa_copy_text(e->value, draft->message->remote_host, SA_TEXT_BYTES);
         break;
     case PLACE_IKE:
     case PLACE_IKE_SIDE:
@@ -174,8 +178,10 @@ static void begin_list(struct draft *draft, struct vici_text name)
     } else if (place == PLACE_IKE || place == PLACE_IKE_SIDE) {
         if (vici_text_is(name, "tasks-active"))
             draft->list = LIST_ACTIVE;
-        else if (vici_text_is(name, "tasks-queued") || vici_text_is(name, "tasks-passive"))
-            draft->list = LIST_COMING;
+        else if (vici_text_is(name, "tasks-passive"))
+            draft->list = LIST_PASSIVE;
+        else if (vici_text_is(name, "tasks-queued"))
+            draft->list = LIST_QUEUED;
     }
 }
 
@@ -196,6 +202,16 @@ static int add_selector(struct sa_selectors *selectors, struct vici_text text)
     return 0;
 }
 
+static void add_task(struct draft *draft, struct vici_text task)
+{
+    if (vici_text_is(task, "CHILD_CREATE"))
+        draft->ike->creates_child = true;
+    else if (draft->list == LIST_ACTIVE && vici_text_is(task, "IKE_DPD"))
+        draft->ike->checks_peer = true;
+    else if (draft->list == LIST_PASSIVE && vici_text_is(task, "IKE_DELETE"))
+        draft->ike->peer_deletes = true;
+}
+
 static int add_item(struct draft *draft, struct vici_text value)
 {
     switch (draft->list) {
@@ -204,15 +220,13 @@ static int add_item(struct draft *draft, struct vici_text value)
     case LIST_REMOTE:
         return add_selector(&draft->child->remote, value);
     case LIST_ACTIVE:
-        if (vici_text_is(value, "IKE_DPD"))
-            draft->ike->checks_peer = true;
+    case LIST_PASSIVE:
+    case LIST_QUEUED:
+        add_task(draft, value);
         break;
-    case LIST_COMING:
     case LIST_OTHER:
         break;
     }
-    if (draft->list != LIST_OTHER && vici_text_is(value, "CHILD_CREATE"))
-        draft->ike->creates_child = true;
     return 0;
 }
 

@@ -16,6 +16,7 @@
 
 #define SA_NAME_BYTES 128 /* a longer name is nobody's: it reads as empty */
 #define SA_TEXT_BYTES 256 /* longer: cut */
+#define SA_SPI_BYTES 17
 #define SA_NOT_SAID (-1)
 /* What a message has more than this is left out. */
 #define SA_IKES_MAXIMUM 64u
@@ -62,7 +63,8 @@ struct sa_selectors {
 struct sa_child {
     char name[SA_NAME_BYTES];
     enum sa_role role;
-    uint64_t uniqueid;
+    uint64_t uniqueid; /* begins at 1 again when charon restarts */
+    char spi_in[SA_SPI_BYTES];
     enum sa_child_state state;
     char cipher[PROPOSAL_TEXT_BYTES];
     bool has_counters;
@@ -84,6 +86,7 @@ struct sa_ike {
     int64_t established_s, rekey_in_s, reauth_in_s;
     bool checks_peer;   /* dead peer detection waits for an answer */
     bool creates_child; /* a CHILD SA is being set up, or will be */
+    bool peer_deletes;  /* the other side asked to end it */
     struct sa_child *children;
     size_t count;
 };
@@ -91,7 +94,8 @@ struct sa_ike {
 struct sa_message {
     bool up; /* "up = yes": only this tells an event that something is up, not the states */
     char alert[SA_NAME_BYTES];
-    struct sa_ike *ikes; /* also those of an alert */
+    char local_host[SA_TEXT_BYTES], remote_host[SA_TEXT_BYTES]; /* ike-update: the new ones */
+    struct sa_ike *ikes;                                        /* also those of an alert */
     size_t count;
 };
 

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static void copy_text(struct vici_text text, char *ret_text, size_t size)
+void sa_copy_text(struct vici_text text, char *ret_text, size_t size)
 {
     size_t length = text.length < size ? text.length : size - 1;
 
@@ -16,7 +16,7 @@ void sa_copy_name(struct vici_text text, char ret_name[SA_NAME_BYTES])
 {
     bool fits = text.length < SA_NAME_BYTES &&
                 (text.length == 0 || memchr(text.data, '\0', text.length) == NULL);
-    copy_text(fits ? text : vici_text_of(""), ret_name, SA_NAME_BYTES);
+    sa_copy_text(fits ? text : vici_text_of(""), ret_name, SA_NAME_BYTES);
 }
 
 static int64_t seconds(struct vici_text text)
@@ -79,7 +79,7 @@ static bool set_field(void *base, const struct field *fields, size_t count, size
         if (!vici_text_is(e->name, fields[i].key))
             continue;
         if (fields[i].kind == KIND_TEXT)
-            copy_text(e->value, at, text_bytes);
+            sa_copy_text(e->value, at, text_bytes);
         else if (fields[i].kind == KIND_SECONDS)
             *(int64_t *)at = seconds(e->value);
         else if (!vici_text_number(e->value, at))
@@ -95,7 +95,7 @@ static void set_cipher(struct proposal_names *names, const struct vici_element *
         return;
     if (e->name.length == 4 && memcmp(e->name.data, "ake", 3) == 0 && e->name.data[3] >= '1' &&
         e->name.data[3] <= '0' + PROPOSAL_MORE_EXCHANGES)
-        copy_text(e->value, names->more[e->name.data[3] - '1'], PROPOSAL_NAME_BYTES);
+        sa_copy_text(e->value, names->more[e->name.data[3] - '1'], PROPOSAL_NAME_BYTES);
 }
 
 /* The word's place in the list; 0, which stands for other words, when it isn't there. */
@@ -149,6 +149,8 @@ void sa_set_child(struct sa_child *child, struct proposal_names *names,
         child->state = child_state(e->value);
     else if (vici_text_is(e->name, "name"))
         sa_copy_name(e->value, child->name);
+    else if (vici_text_is(e->name, "spi-in"))
+        sa_copy_text(e->value, child->spi_in, sizeof child->spi_in);
     else if (!set_field(child, child_fields, COUNT(child_fields), 0, e))
         set_cipher(names, e);
     if (vici_text_is(e->name, "bytes-in") || vici_text_is(e->name, "bytes-out"))

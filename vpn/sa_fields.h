@@ -4,6 +4,7 @@
 
 #include "vpn/sa.h"
 
+void sa_copy_text(struct vici_text text, char *ret_text, size_t size);
 void sa_copy_name(struct vici_text text, char ret_name[SA_NAME_BYTES]);
 /* What belongs to the cipher is collected in names. */
 void sa_set_ike(struct sa_ike *ike, struct proposal_names *names, const struct vici_element *e);

@@ -22,8 +22,8 @@ static void test_every_field(void **state)
         "remote-host=192.0.2.2 local-id=h.example remote-id=e.example encr-alg=AES_GCM_16 "
         "encr-keysize=256 prf-alg=PRF_HMAC_SHA2_384 dh-group=ECP_384 ake1=ML_KEM_768 "
         "established=61 rekey-time=100 reauth-time=200 tasks-active[ IKE_DPD ] "
-        "tasks-queued[ CHILD_CREATE ] child-sas{ mllpgw-a-3{ name=mllpgw-a uniqueid=3 reqid=1 "
-        "state=INSTALLED protocol=ESP encr-alg=AES_CBC encr-keysize=128 "
+        "tasks-queued[ CHILD_CREATE ] tasks-passive[ IKE_DELETE ] child-sas{ mllpgw-a-3{ name=mllpgw-a uniqueid=3 reqid=1 "
+        "spi-in=c0ffee01 state=INSTALLED protocol=ESP encr-alg=AES_CBC encr-keysize=128 "
         "integ-alg=HMAC_SHA2_256_128 dh-group=MODP_2048 bytes-in=10 packets-in=1 use-in=4 "
         "bytes-out=20 packets-out=2 use-out=5 rekey-time=33 life-time=44 install-time=55 "
         "local-ts[ 10.10.0.0/24 10.11.0.0/24 ] remote-ts[ 10.20.0.0/24[tcp/2575] ] } } }");
@@ -48,9 +48,11 @@ static void test_every_field(void **state)
     assert_int_equal(ike->reauth_in_s, 200);
     assert_true(ike->checks_peer);
     assert_true(ike->creates_child);
+    assert_true(ike->peer_deletes);
     assert_int_equal(ike->count, 1);
     assert_string_equal(child->name, "mllpgw-a");
     assert_int_equal(child->uniqueid, 3);
+    assert_string_equal(child->spi_in, "c0ffee01");
     assert_int_equal(child->state, SA_CHILD_INSTALLED);
     assert_string_equal(child->cipher, "aes128-sha256-modp2048");
     assert_true(child->has_counters);
@@ -164,6 +166,31 @@ static void test_alert(void **state)
     /* A connection may be called so, where there is no alert. */
     message = read_text("ike-sa{ uniqueid=3 }");
     assert_string_equal(message.ikes[0].name, "ike-sa");
+    sa_message_free(&message);
+}
+
+static void test_tasks_mean_what_their_list_says(void **state)
+{
+    struct sa_message message =
+        read_text("a{ uniqueid=1 tasks-active[ IKE_DELETE ] tasks-passive[ IKE_DPD ] "
+                  "tasks-queued[ IKE_DELETE IKE_DPD ] other[ CHILD_CREATE ] }");
+
+    (void)state;
+    assert_false(message.ikes[0].peer_deletes);
+    assert_false(message.ikes[0].checks_peer);
+    assert_false(message.ikes[0].creates_child);
+    sa_message_free(&message);
+}
+
+static void test_ike_update(void **state)
+{
+    struct sa_message message = read_text("local-host=192.0.2.1 remote-host=192.0.2.9 "
+                                          "a{ uniqueid=1 remote-host=192.0.2.2 }");
+
+    (void)state;
+    assert_string_equal(message.local_host, "192.0.2.1");
+    assert_string_equal(message.remote_host, "192.0.2.9");
+    assert_string_equal(message.ikes[0].remote_host, "192.0.2.2");
     sa_message_free(&message);
 }
 
@@ -363,6 +390,8 @@ int main(void)
         cmocka_unit_test(test_child_rekey),
         cmocka_unit_test(test_ike_rekey),
         cmocka_unit_test(test_alert),
+        cmocka_unit_test(test_tasks_mean_what_their_list_says),
+        cmocka_unit_test(test_ike_update),
         cmocka_unit_test(test_names_are_never_cut),
         cmocka_unit_test(test_numbers_that_cannot_be),
         cmocka_unit_test(test_unreadable_selectors_are_told),
