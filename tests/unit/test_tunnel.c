@@ -1,0 +1,134 @@
+/* links: vpn */
+/* One tunnel by itself; what happens over time is in tests/replay/test_tunnels.c. */
+#include "vpn/tunnel.h"
+
+#include "support/vici_case.h"
+
+#include <errno.h>
+
+static const struct tunnel_wanted plain = {.name = "site"};
+
+static void test_names(void **state)
+{
+    struct tunnel tunnel;
+
+    (void)state;
+    tunnel_init(&tunnel, &plain, 0);
+    assert_true(tunnel_is_named(&tunnel, "mllpgw-site"));
+    assert_false(tunnel_is_named(&tunnel, "site"));
+    assert_false(tunnel_is_named(&tunnel, "mllpgw-site2"));
+    assert_false(tunnel_is_named(&tunnel, "mllpgw-"));
+    assert_false(tunnel_is_named(&tunnel, "MLLPGW-site"));
+    assert_false(tunnel_is_named(&tunnel, ""));
+    tunnel_free(&tunnel);
+}
+
+static struct sa_child child_of(uint64_t uniqueid, const char *spi, uint64_t bytes)
+{
+    struct sa_child child = {.uniqueid = uniqueid,
+                             .state = SA_CHILD_INSTALLED,
+                             .has_counters = true,
+                             .bytes_in = bytes,
+                             .use_in_s = SA_NOT_SAID,
+                             .use_out_s = SA_NOT_SAID};
+    snprintf(child.spi_in, sizeof child.spi_in, "%s", spi);
+    return child;
+}
+
+static void put(struct tunnel *tunnel, uint64_t uniqueid, const char *spi, uint64_t bytes)
+{
+    struct sa_child child = child_of(uniqueid, spi, bytes);
+    assert_int_equal(tunnel_put_child(tunnel, 0, 1, &child), 0);
+}
+
+static void test_same_number_other_spi_is_another(void **state)
+{
+    struct tunnel tunnel;
+
+    (void)state;
+    tunnel_init(&tunnel, &plain, 0);
+    put(&tunnel, 1, "aaaa", 1000);
+    put(&tunnel, 1, "aaaa", 1500);
+    assert_int_equal(tunnel.bytes_in, 1500);
+    tunnel_forget(&tunnel); /* charon restarts, and counts its SAs from 1 */
+    put(&tunnel, 1, "bbbb", 2000);
+    assert_int_equal(tunnel.child_count, 2);
+    assert_int_equal(tunnel.bytes_in, 3500);
+    tunnel_free(&tunnel);
+}
+
+static void test_a_counter_that_runs_backwards_began_anew(void **state)
+{
+    struct tunnel tunnel;
+
+    (void)state;
+    tunnel_init(&tunnel, &plain, 0);
+    put(&tunnel, 1, "", 1000);
+    put(&tunnel, 1, "", 10);
+    put(&tunnel, 1, "", 15);
+    assert_int_equal(tunnel.bytes_in, 1015);
+    tunnel_free(&tunnel);
+}
+
+static void test_what_ended_keeps_its_counters_once(void **state)
+{
+    struct sa_child last = child_of(1, "aaaa", 1200);
+    struct tunnel tunnel;
+
+    (void)state;
+    tunnel_init(&tunnel, &plain, 0);
+    put(&tunnel, 1, "aaaa", 1000);
+    tunnel_end_ike(&tunnel, 1);
+    tunnel_end_child(&tunnel, 0, &last); /* its own event comes behind the IKE SA's */
+    tunnel_end_child(&tunnel, 0, &last);
+    put(&tunnel, 1, "aaaa", 1200); /* a listing that was on its way */
+    put(&tunnel, 1, "aaaa", 1200);
+    assert_int_equal(tunnel.bytes_in, 1200);
+    assert_false(tunnel_child_counts(&tunnel.children[0]));
+    tunnel_free(&tunnel);
+}
+
+static void test_many_are_bounded(void **state)
+{
+    struct sa_ike ike = {.uniqueid = 1};
+    struct tunnel tunnel;
+
+    (void)state;
+    tunnel_init(&tunnel, &plain, 0);
+    for (unsigned i = 1; i <= TUNNEL_SAS_MAXIMUM; i++) {
+        put(&tunnel, i, "", 0);
+        ike.uniqueid = i;
+        assert_int_equal(tunnel_put_ike(&tunnel, 0, &ike), 0);
+    }
+    struct sa_child child = child_of(9999, "", 0);
+    ike.uniqueid = 9999;
+    assert_int_equal(tunnel_put_child(&tunnel, 0, 1, &child), -ENOBUFS);
+    assert_int_equal(tunnel_put_ike(&tunnel, 0, &ike), -ENOBUFS);
+    put(&tunnel, 7, "", 1); /* those that are there still renew */
+    tunnel_free(&tunnel);
+}
+
+static void test_words(void **state)
+{
+    (void)state;
+    assert_string_equal(tunnel_state_text(TUNNEL_UNKNOWN), "unknown");
+    assert_string_equal(tunnel_state_text(TUNNEL_DOWN), "down");
+    assert_string_equal(tunnel_state_text(TUNNEL_CONNECTING), "connecting");
+    assert_string_equal(tunnel_state_text(TUNNEL_UP), "up");
+    for (unsigned i = 0; i < TUNNEL_WARNINGS; i++)
+        assert_true(strlen(tunnel_warning_text((enum tunnel_warning)(1u << i))) > 0);
+    assert_string_equal(tunnel_warning_text((enum tunnel_warning)(1u << TUNNEL_WARNINGS)), "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_same_number_other_spi_is_another),
+        cmocka_unit_test(test_a_counter_that_runs_backwards_began_anew),
+        cmocka_unit_test(test_what_ended_keeps_its_counters_once),
+        cmocka_unit_test(test_many_are_bounded),
+        cmocka_unit_test(test_words),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,136 @@
+/*
+ * tunnel: one configured tunnel as it is: its IKE SAs and CHILD SAs, counters, warnings.
+ *
+ * Up means: at least one CHILD SA of it is installed, counted by uniqueid (and SPI, as uniqueids
+ * begin anew when charon does). An IKE SA alone is not a tunnel. Unknown means that charon is not
+ * heard: nothing is concluded from silence.
+ * SAs that ended are kept, marked, until a listing that began afterwards is through: what the
+ * listing still says of them is old.
+ * Counters are sums over all CHILD SAs that ever were (charon's restart with each of them).
+ *
+ * For tunnels.c, which tells it what charon said; others read the structs.
+ * Threads: one. Time: milliseconds of any clock that never steps back.
+ */
+#ifndef MLLPGW_VPN_TUNNEL_H
+#define MLLPGW_VPN_TUNNEL_H
+
+#include "vpn/alert.h"
+#include "vpn/sa.h"
+
+#define TUNNEL_PREFIX "mllpgw-" /* before the tunnel's name, in charon */
+#define TUNNEL_SAS_MAXIMUM 256u /* of each kind, those that ended included */
+#define TUNNEL_LISTINGS_WITHOUT 2u
+#define TUNNEL_ONE_WAY_MS 30000
+#define TUNNEL_ONE_WAY_PACKETS 3u
+#define TUNNEL_FLAPS 3u /* within TUNNEL_FLAPS_MS: it is flapping */
+#define TUNNEL_FLAPS_MS 600000
+
+enum tunnel_state {
+    TUNNEL_UNKNOWN,    /* charon is not heard, or hasn't told yet */
+    TUNNEL_DOWN,       /* no CHILD SA, and none is coming */
+    TUNNEL_CONNECTING, /* an IKE SA or CHILD SA is being set up */
+    TUNNEL_UP,
+};
+
+enum tunnel_warning {
+    TUNNEL_WARNS_IKE_CIPHER = 1 << 0, /* what was agreed on is not among the proposals */
+    TUNNEL_WARNS_ESP_CIPHER = 1 << 1,
+    TUNNEL_WARNS_NARROWED = 1 << 2,    /* less than the wanted selectors is carried */
+    TUNNEL_WARNS_ONE_WAY = 1 << 3,     /* packets go out, none come in */
+    TUNNEL_WARNS_PEER_SILENT = 1 << 4, /* dead peer detection waits for an answer right now */
+    TUNNEL_WARNS_FLAPPING = 1 << 5,
+};
+#define TUNNEL_WARNINGS 6
+/* One warning in words. */
+const char *tunnel_warning_text(enum tunnel_warning warning);
+const char *tunnel_state_text(enum tunnel_state state);
+
+/* What the configuration says. Points into it: it must live as long as it is set. */
+struct tunnel_wanted {
+    const char *name; /* without the prefix */
+    const struct selector *local, *remote;
+    size_t local_count, remote_count;
+    const char *const *ike_proposals, *const
+                                          *esp_proposals; /* none: whatever is agreed on is fine */
+    size_t ike_proposal_count, esp_proposal_count;
+};
+
+enum tunnel_fate {
+    TUNNEL_SA_THERE,
+    TUNNEL_SA_REPLACED, /* rekeyed: still there, its successor counts */
+    TUNNEL_SA_ENDED,
+};
+
+struct tunnel_child {
+    struct sa_child sa; /* as charon said last */
+    uint64_t ike;       /* uniqueid */
+    int64_t seen_ms;    /* when it said that */
+    enum tunnel_fate fate;
+    unsigned missed;        /* listings in a row that did not have it */
+    bool listed;            /* by the listing that is running, or an event since it began */
+    bool ended_before_list; /* had ended when the listing that is running began */
+    bool stale;             /* not heard of since charon was lost */
+};
+
+struct tunnel_ike {
+    struct sa_ike sa; /* without children */
+    int64_t seen_ms;
+    enum tunnel_fate fate;
+    unsigned settling; /* just came up: its CHILD SA may come for so many listings */
+    unsigned missed;
+    bool listed, ended_before_list, stale;
+};
+
+struct tunnel {
+    const struct tunnel_wanted *wanted;
+    enum tunnel_state state;
+    enum tunnel_state known; /* the last one that was not unknown; TUNNEL_UNKNOWN: never any */
+    int64_t since_ms;        /* in this state */
+    bool heard;              /* since charon was connected, enough was said to know the state */
+    unsigned listings;       /* since then */
+    struct tunnel_ike *ikes;
+    size_t ike_count;
+    struct tunnel_child *children;
+    size_t child_count;
+    uint64_t bytes_in, bytes_out, packets_in, packets_out;
+    int64_t last_in_ms, last_out_ms; /* -1: never */
+    int64_t in_grew_ms;              /* or: came up */
+    uint64_t packets_out_then;
+    unsigned rekeys, flaps;
+    int64_t
+        flapped_ms[TUNNEL_FLAPS]; /* the last ones, in a ring: flaps % TUNNEL_FLAPS is the oldest */
+    char alert[ALERT_TEXT_BYTES]; /* the last one in words; empty: none */
+    int64_t alert_ms;
+    unsigned warnings; /* enum tunnel_warning, or-ed */
+};
+
+void tunnel_init(struct tunnel *tunnel, const struct tunnel_wanted *wanted, int64_t now_ms);
+void tunnel_free(struct tunnel *tunnel);
+/* Does this SA of charon's belong to it? */
+bool tunnel_is_named(const struct tunnel *tunnel, const char *sa_name);
+/* The IKE SA to show: that of an installed CHILD SA, else the newest there is; NULL: none. */
+const struct tunnel_ike *tunnel_shown_ike(const struct tunnel *tunnel);
+/* Does it carry traffic now, and isn't a predecessor of one that does? */
+bool tunnel_child_counts(const struct tunnel_child *child);
+
+/* What charon said, piece by piece; tunnel_judge() draws the conclusions. 0, -ENOMEM, or -ENOBUFS when
+ * there are too many. child's selectors are taken over. */
+__attribute__((warn_unused_result)) int tunnel_put_ike(struct tunnel *tunnel, int64_t now_ms,
+                                                       const struct sa_ike *ike);
+__attribute__((warn_unused_result)) int tunnel_put_child(struct tunnel *tunnel, int64_t now_ms,
+                                                         uint64_t ike, struct sa_child *child);
+void tunnel_settle_ike(struct tunnel *tunnel, uint64_t ike);
+void tunnel_replace_child(struct tunnel *tunnel, const struct sa_child *child);
+void tunnel_end_child(struct tunnel *tunnel, int64_t now_ms, const struct sa_child *child);
+void tunnel_end_ike(struct tunnel *tunnel, uint64_t ike);
+void tunnel_move_children(struct tunnel *tunnel, uint64_t from_ike, uint64_t to_ike);
+void tunnel_set_hosts(struct tunnel *tunnel, uint64_t ike, const char *local, const char *remote);
+void tunnel_set_alert(struct tunnel *tunnel, int64_t now_ms, const char *text);
+void tunnel_begin_listing(struct tunnel *tunnel);
+/* whole: what it did not have is gone; else what TUNNEL_LISTINGS_WITHOUT in a row did not have. */
+void tunnel_end_listing(struct tunnel *tunnel, bool whole);
+void tunnel_forget(struct tunnel *tunnel); /* charon is not heard any more */
+/* State and warnings anew. True when either changed. */
+bool tunnel_judge(struct tunnel *tunnel, int64_t now_ms);
+
+#endif

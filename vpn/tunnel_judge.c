@@ -1,0 +1,204 @@
+#include "vpn/tunnel.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *tunnel_state_text(enum tunnel_state state)
+{
+    static const char *const words[] = {
+        [TUNNEL_UNKNOWN] = "unknown",
+        [TUNNEL_DOWN] = "down",
+        [TUNNEL_CONNECTING] = "connecting",
+        [TUNNEL_UP] = "up",
+    };
+    return words[state];
+}
+
+const char *tunnel_warning_text(enum tunnel_warning warning)
+{
+    switch (warning) {
+    case TUNNEL_WARNS_IKE_CIPHER:
+        return "the IKE SA's algorithms are not among ike_proposals";
+    case TUNNEL_WARNS_ESP_CIPHER:
+        return "a CHILD SA's algorithms are not among esp_proposals";
+    case TUNNEL_WARNS_NARROWED:
+        return "the other side narrowed the subnets: not all that is wanted goes through";
+    case TUNNEL_WARNS_ONE_WAY:
+        return "packets go out and none come in";
+    case TUNNEL_WARNS_PEER_SILENT:
+        return "the other side has not answered the last check yet";
+    case TUNNEL_WARNS_FLAPPING:
+        return "it went down several times within ten minutes";
+    }
+    return "";
+}
+
+/* --- state -------------------------------------------------------------------------------- */
+
+static bool is_up(const struct tunnel *tunnel)
+{
+    for (size_t i = 0; i < tunnel->child_count; i++) {
+        if (tunnel_child_counts(&tunnel->children[i]))
+            return true;
+    }
+    return false;
+}
+
+static bool is_connecting(const struct tunnel *tunnel)
+{
+    for (size_t i = 0; i < tunnel->ike_count; i++) {
+        const struct tunnel_ike *ike = &tunnel->ikes[i];
+        if (ike->fate == TUNNEL_SA_ENDED || ike->stale)
+            continue;
+        if (ike->sa.state == SA_IKE_CREATED || ike->sa.state == SA_IKE_CONNECTING ||
+            ike->sa.creates_child || ike->settling > 0)
+            return true;
+    }
+    return false;
+}
+
+static enum tunnel_state state_of(struct tunnel *tunnel)
+{
+    if (is_up(tunnel)) {
+        tunnel->heard = true;
+        return TUNNEL_UP;
+    }
+    if (!tunnel->heard)
+        return TUNNEL_UNKNOWN;
+    return is_connecting(tunnel) ? TUNNEL_CONNECTING : TUNNEL_DOWN;
+}
+
+/* A flap is up, then not up; not to be heard of is none. */
+static void enter(struct tunnel *tunnel, int64_t now_ms, enum tunnel_state state)
+{
+    if (state == TUNNEL_UP) {
+        tunnel->in_grew_ms = now_ms;
+        tunnel->packets_out_then = tunnel->packets_out;
+    } else if (state != TUNNEL_UNKNOWN && tunnel->known == TUNNEL_UP) {
+        tunnel->flapped_ms[tunnel->flaps++ % TUNNEL_FLAPS] = now_ms;
+    }
+    if (state != TUNNEL_UNKNOWN)
+        tunnel->known = state;
+    tunnel->state = state;
+    tunnel->since_ms = now_ms;
+}
+
+/* --- warnings ----------------------------------------------------------------------------- */
+
+static bool is_wanted(const char *cipher, const char *const *proposals, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (proposal_allows(proposals[i], cipher))
+            return true;
+    }
+    return count == 0 || cipher[0] == '\0';
+}
+
+static unsigned warn_of_ciphers(const struct tunnel *tunnel)
+{
+    const struct tunnel_wanted *wanted = tunnel->wanted;
+    const struct tunnel_ike *ike = tunnel_shown_ike(tunnel);
+    unsigned warnings = 0;
+
+    if (ike != NULL &&
+        !is_wanted(ike->sa.cipher, wanted->ike_proposals, wanted->ike_proposal_count))
+        warnings |= TUNNEL_WARNS_IKE_CIPHER;
+    for (size_t i = 0; i < tunnel->child_count; i++) {
+        if (tunnel_child_counts(&tunnel->children[i]) &&
+            !is_wanted(tunnel->children[i].sa.cipher, wanted->esp_proposals,
+                       wanted->esp_proposal_count))
+            warnings |= TUNNEL_WARNS_ESP_CIPHER;
+    }
+    return warnings;
+}
+
+static const struct sa_selectors *end_of(const struct sa_child *child, bool local)
+{
+    return local ? &child->local : &child->remote;
+}
+
+/* The selectors of all CHILD SAs that count, in one array to free; NULL: none, no memory, or one could
+ * not be read and may carry anything. */
+static struct selector *installed(const struct tunnel *tunnel, bool local, size_t *ret_count)
+{
+    struct selector *all = NULL;
+    size_t count = 0;
+
+    for (size_t i = 0; i < tunnel->child_count; i++) {
+        const struct sa_selectors *end = end_of(&tunnel->children[i].sa, local);
+        struct selector *grown;
+        if (!tunnel_child_counts(&tunnel->children[i]) || (end->count == 0 && !end->unreadable))
+            continue;
+        grown = end->unreadable ? NULL : reallocarray(all, count + end->count, sizeof *all);
+        if (grown == NULL) {
+            free(all);
+            return NULL;
+        }
+        all = grown;
+        memcpy(all + count, end->items, end->count * sizeof *all);
+        count += end->count;
+    }
+    *ret_count = count;
+    return all;
+}
+
+/* By all CHILD SAs together: some other sides make one for each pair of subnets. */
+static bool is_narrowed(const struct tunnel *tunnel, bool local)
+{
+    const struct tunnel_wanted *wanted = tunnel->wanted;
+    const struct selector *items = local ? wanted->local : wanted->remote;
+    size_t items_count = local ? wanted->local_count : wanted->remote_count, count = 0;
+    struct selector *all = installed(tunnel, local, &count);
+    bool narrowed = false;
+
+    for (size_t i = 0; all != NULL && i < items_count; i++)
+        narrowed = narrowed || !selector_is_covered(&items[i], all, count);
+    free(all);
+    return narrowed;
+}
+
+static bool is_one_way(const struct tunnel *tunnel, int64_t now_ms)
+{
+    return now_ms - tunnel->in_grew_ms >= TUNNEL_ONE_WAY_MS &&
+           tunnel->packets_out - tunnel->packets_out_then >= TUNNEL_ONE_WAY_PACKETS;
+}
+
+static bool is_peer_silent(const struct tunnel *tunnel)
+{
+    const struct tunnel_ike *ike = tunnel_shown_ike(tunnel);
+    return ike != NULL && ike->sa.checks_peer;
+}
+
+static bool is_flapping(const struct tunnel *tunnel, int64_t now_ms)
+{
+    return tunnel->flaps >= TUNNEL_FLAPS &&
+           now_ms - tunnel->flapped_ms[tunnel->flaps % TUNNEL_FLAPS] <= TUNNEL_FLAPS_MS;
+}
+
+static unsigned warnings_of(const struct tunnel *tunnel, int64_t now_ms)
+{
+    unsigned warnings = is_flapping(tunnel, now_ms) ? TUNNEL_WARNS_FLAPPING : 0;
+
+    if (tunnel->state != TUNNEL_UP)
+        return warnings;
+    warnings |= warn_of_ciphers(tunnel);
+    if (is_narrowed(tunnel, true) || is_narrowed(tunnel, false))
+        warnings |= TUNNEL_WARNS_NARROWED;
+    if (is_one_way(tunnel, now_ms))
+        warnings |= TUNNEL_WARNS_ONE_WAY;
+    if (is_peer_silent(tunnel))
+        warnings |= TUNNEL_WARNS_PEER_SILENT;
+    return warnings;
+}
+
+bool tunnel_judge(struct tunnel *tunnel, int64_t now_ms)
+{
+    enum tunnel_state state = state_of(tunnel);
+    unsigned before = tunnel->warnings;
+    bool changed = state != tunnel->state;
+
+    if (changed)
+        enter(tunnel, now_ms, state);
+    tunnel->warnings = warnings_of(tunnel, now_ms);
+    return changed || tunnel->warnings != before;
+}
