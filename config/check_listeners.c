@@ -51,6 +51,22 @@ static void check_proxies(const struct subject *subject, const struct config_lis
     }
 }
 
+/* The PROXY header only claims an address; that it came through the tunnel nobody can tell. */
+static void check_tunnelled(const struct subject *subject, const struct config_listener *listener)
+{
+    for (size_t i = 0; listener->proxy_from.present && i < listener->peers.count; i++) {
+        const struct config_peer *peer =
+            config_find_peer(subject->config, listener->peers.items[i]);
+        if (peer && peer->tunnel) {
+            complain(
+                subject, PROBLEM_ERROR, "peers", (int)i,
+                "peer %s must come through tunnel %s, and proxy_from takes addresses on trust: "
+                "give such peers a listener of their own, without proxy_from",
+                peer->name, peer->tunnel);
+        }
+    }
+}
+
 /* Settings that only mean something together with another one. */
 static void check_modes(const struct subject *subject, const struct config_listener *listener)
 {
@@ -124,6 +140,7 @@ void check_listeners(const struct config *config, struct problems *problems)
         check_modes(&subject, listener);
         check_peer_list(&subject, listener);
         check_proxies(&subject, listener);
+        check_tunnelled(&subject, listener);
     }
     if (config->listener_count == 0) {
         struct subject subject = {config, problems, config_section("listeners"), NULL};

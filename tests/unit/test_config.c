@@ -104,7 +104,6 @@ static void mistakes_are_named(void **state)
         const char *setting, *text;
     } cases[] = {
         {{.more = "listenrs = ( );"}, 9, "listenrs", "did you mean \"listeners\""},
-        {{.more = "tunnels = ( );"}, 9, "tunnels", "not supported by this version"},
         {{.more = "destinations = ( );"}, 9, "destinations", "not supported by this version"},
         {{.gateway = "gateway = {\nworker = 1; };"},
          2,
