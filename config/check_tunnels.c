@@ -85,6 +85,23 @@ static void check_id(const struct subject *subject, const char *key, const char 
     }
 }
 
+/* Behind a NAT our identity would be an address that the other side has never heard of. */
+static void check_nat(const struct subject *subject, const struct config_tunnel *tunnel)
+{
+    char error[ADDRESS_ERROR_BYTES];
+    struct address_network own, other;
+    if (!tunnel->local || tunnel->local_id || !tunnel->remote ||
+        address_parse_network(tunnel->local, &own, error) || !address_is_private(&own)) {
+        return;
+    }
+    if (address_parse_network(tunnel->remote, &other, error) || !address_is_private(&other)) {
+        complain(subject, PROBLEM_WARNING, "local", WHOLE,
+                 "%s is private and remote is not: behind a NAT set local_id to our public address "
+                 "(or a name), which the other side expects",
+                 tunnel->local);
+    }
+}
+
 static void check_ends(const struct subject *subject, const struct config_tunnel *tunnel)
 {
     char error[ADDRESS_ERROR_BYTES];
@@ -92,6 +109,7 @@ static void check_ends(const struct subject *subject, const struct config_tunnel
     if (tunnel->local && !is_host(tunnel->local, error)) {
         complain(subject, PROBLEM_ERROR, "local", WHOLE, "%s", error);
     }
+    check_nat(subject, tunnel);
     check_id(subject, "remote_id", tunnel->remote_id);
     check_id(subject, "local_id", tunnel->local_id);
 }

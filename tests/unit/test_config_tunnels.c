@@ -1,5 +1,6 @@
 /* links: config */
 /* Tunnels: presets, and every contradiction of one tunnel, of two, and of peers with theirs. */
+#include "config/address.h"
 #include "config/config.h"
 #include "config/proposal.h"
 
@@ -114,7 +115,13 @@ static void what_is_set_wins_over_the_preset(void **state)
 static void defaults_without_a_word(void **state)
 {
     (void)state;
-    struct config *config = good(BASE, "", "");
+    /* Private on both sides, or with a name of its own: nothing to warn of. */
+    struct config *config =
+        good("name = \"a\"; remote = \"10.9.9.9\"; " PSK LOCAL REMOTE, "local = \"10.9.9.1\";", "");
+    config_free(&config);
+    config = good(BASE, "local = \"10.9.9.1\"; local_id = \"198.51.100.4\";", "");
+    config_free(&config);
+    config = good(BASE, "", "");
     const struct config_tunnel *tunnel = config_find_tunnel(config, "a");
     assert_int_equal(tunnel->preset, CONFIG_PRESET_STRONGSWAN);
     assert_int_equal(tunnel->start, CONFIG_START_START);
@@ -146,6 +153,7 @@ static void mistakes_of_one_tunnel_are_named(void **state)
         {BASE, "preset = \"awss\";", PROBLEM_ERROR, "preset", "did you mean \"aws\""},
         {BASE, "dpd_timeout_s = 5;", PROBLEM_ERROR, "dpd_timeout_s", "no such setting"},
         {BASE, "local = \"edge.example\";", PROBLEM_ERROR, "local", "not an address"},
+        {BASE, "local = \"192.168.7.2\";", PROBLEM_WARNING, "local", "set local_id"},
         {BASE, "local = \"198.51.100.0/24\";", PROBLEM_ERROR, "local", "is a network"},
         {"name = \"a\"; " PSK LOCAL REMOTE, "remote = \"192.0.2.300\";", PROBLEM_ERROR, "remote",
          "not an address"},
@@ -417,6 +425,27 @@ static void presets_need_no_allow_weak(void **state)
     }
 }
 
+static void private_ones_are_known(void **state)
+{
+    static const struct {
+        const char *text;
+        bool is_private;
+    } cases[] = {{"10.1.2.3", true},    {"172.31.255.255", true},
+                 {"172.32.0.1", false}, {"192.168.0.0/24", true},
+                 {"100.64.0.1", true},  {"169.254.1.1", true},
+                 {"127.0.0.1", true},   {"198.51.100.4", false},
+                 {"fd00::1", true},     {"fe80::1", true},
+                 {"::1", true},         {"2001:db8::1", false},
+                 {"0.0.0.0/0", false},  {"::ffff:10.0.0.1", true}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char error[ADDRESS_ERROR_BYTES];
+        struct address_network network;
+        assert_null(address_parse_network(cases[i].text, &network, error));
+        assert_int_equal(address_is_private(&network), cases[i].is_private);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -431,6 +460,7 @@ int main(void)
         cmocka_unit_test(a_claimed_address_came_through_no_tunnel),
         cmocka_unit_test(tunneld_is_checked),
         cmocka_unit_test(presets_need_no_allow_weak),
+        cmocka_unit_test(private_ones_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
