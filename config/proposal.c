@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define WORD_BYTES 32
+#define ESP_ONLY "sha256_96" /* charon takes it for ESP alone */
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 #define CIPHER(name, charon, bits, weak)                                                           \
@@ -69,7 +70,7 @@ static const struct proposal_word words[] = {
     INTEGRITY("sha2_384", "HMAC_SHA2_384_192", false),
     INTEGRITY("sha512", "HMAC_SHA2_512_256", false),
     INTEGRITY("sha2_512", "HMAC_SHA2_512_256", false),
-    INTEGRITY("sha256_96", "HMAC_SHA2_256_96", true), /* a bug of old kernels made it */
+    INTEGRITY(ESP_ONLY, "HMAC_SHA2_256_96", true), /* a bug of old kernels made it */
     INTEGRITY("aesxcbc", "AES_XCBC_96", false),
     INTEGRITY("aescmac", "AES_CMAC_96", false),
     INTEGRITY("sha1", "HMAC_SHA1_96", true),
@@ -191,7 +192,8 @@ static const char *check_word(const struct proposal_word *word, enum proposal_pr
     if (protocol == PROPOSAL_ESP && word->kind == PROPOSAL_PRF) {
         return wrong(ret_error, "\"%s\" is a PRF, which ESP has not: leave it out", word->name);
     }
-    if (protocol == PROPOSAL_IKE && word->kind == PROPOSAL_ESN) {
+    if (protocol == PROPOSAL_IKE &&
+        (word->kind == PROPOSAL_ESN || strcmp(word->name, ESP_ONLY) == 0)) {
         return wrong(ret_error, "\"%s\" belongs to ESP: leave it out", word->name);
     }
     if (word->weak && !is_allowed(word->name, allowed, allowed_count)) {
@@ -245,11 +247,11 @@ static const char *take_words(const char *text, const char *const *allowed, size
 static const struct proposal_word *prf_of(const struct proposal_word *integrity)
 {
     static const char *const pairs[][2] = {
-        {"HMAC_SHA2_256_128", "prfsha256"}, {"HMAC_SHA2_256_96", "prfsha256"},
-        {"HMAC_SHA2_384_192", "prfsha384"}, {"HMAC_SHA2_512_256", "prfsha512"},
-        {"HMAC_SHA1_96", "prfsha1"},        {"HMAC_SHA1_160", "prfsha1"},
-        {"HMAC_MD5_96", "prfmd5"},          {"HMAC_MD5_128", "prfmd5"},
-        {"AES_XCBC_96", "prfaesxcbc"},      {"AES_CMAC_96", "prfaescmac"}};
+        {"HMAC_SHA2_256_128", "prfsha256"}, {"HMAC_SHA2_384_192", "prfsha384"},
+        {"HMAC_SHA2_512_256", "prfsha512"}, {"HMAC_SHA1_96", "prfsha1"},
+        {"HMAC_SHA1_160", "prfsha1"},       {"HMAC_MD5_96", "prfmd5"},
+        {"HMAC_MD5_128", "prfmd5"},         {"AES_XCBC_96", "prfaesxcbc"},
+        {"AES_CMAC_96", "prfaescmac"}};
     for (size_t i = 0; i < COUNT(pairs); i++) {
         if (strcmp(integrity->charon, pairs[i][0]) == 0) {
             return proposal_word(pairs[i][1]);

@@ -99,7 +99,8 @@ static void check_tls(const struct config_tls *tls, int64_t now_s, struct proble
 static void check_store(const struct config_store *store, int64_t now_s, struct problems *problems)
 {
     struct check_place at = {.problems = problems, .place = store->place};
-    const struct bundle_files files = {.certificate = store->certificate, .key = store->key};
+    const struct bundle_files files = {
+        .certificate = store->certificate, .key = store->key, .use = BUNDLE_OTHER};
 
     if (store->ca != NULL) {
         snprintf(at.setting, sizeof at.setting, "stores.%s.ca", store->name);
@@ -154,7 +155,8 @@ static void check_local_id(struct check_place *at, const struct bundle *bundle,
 static void check_tunnel_certificate(struct check_place *at, const struct config_tunnel *tunnel,
                                      int64_t now_s)
 {
-    const struct bundle_files files = {.certificate = tunnel->certificate, .key = tunnel->key};
+    const struct bundle_files files = {
+        .certificate = tunnel->certificate, .key = tunnel->key, .use = BUNDLE_OTHER};
 
     if (!check_can_read(files.certificate) || !check_can_read(files.key))
         return;

@@ -94,6 +94,7 @@ static void bad_ones_are_refused_with_what_to_do(void **state)
         {"sha256-modp2048", PROPOSAL_IKE, "names no encryption"},
         {"aes256gcm16-prfsha384", PROPOSAL_ESP, "which ESP has not"},
         {"aes256gcm16-prfsha384-ecp384-esn", PROPOSAL_IKE, "belongs to ESP"},
+        {"aes256-sha256_96-ecp384", PROPOSAL_IKE, "belongs to ESP"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
