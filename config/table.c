@@ -332,7 +332,7 @@ const struct section config_sections[] = {
     {"tunneld", "The helper that keeps the tunnels, and what its silence means.", false,
      sizeof(struct config_tunneld), offsetof(struct config, tunneld), 0, tunneld_settings,
      COUNT(tunneld_settings), true},
-    {"tunnels", "IPsec tunnels; a list. Presets: see Tunnels above.", true,
+    {"tunnels", "IPsec tunnels; a list. For presets see above.", true,
      sizeof(struct config_tunnel), offsetof(struct config, tunnels),
      offsetof(struct config, tunnel_count), tunnel_settings, COUNT(tunnel_settings), true},
     MANY("peers", peer, peers, peer_count, "Who may send; a list."),
