@@ -72,6 +72,8 @@ static void check(const char *tunnel, const char *user, struct problems *problem
                    user ? user : number, tunnel);
     const char *text = config_case_text(&(struct config_case){
         .peers = "peers = ( { name = \"p\"; addresses = [ \"10.10.0.1\" ]; tunnel = \"a\"; } );",
+        .listeners =
+            "listeners = ( { name = \"l\"; address = \"10.20.0.1:2575\"; tls = \"t\"; peers = [ \"p\" ]; } );",
         .more = more});
     problems_init(problems);
     struct config *config =
@@ -183,6 +185,8 @@ static void the_gateways_check_leaves_them_alone(void **state)
     const struct config_case wanted = {
         .gateway = "gateway = { state_directory = \"/tmp\"; };",
         .peers = "peers = ( { name = \"p\"; addresses = [ \"10.10.0.1\" ]; tunnel = \"a\"; } );",
+        .listeners =
+            "listeners = ( { name = \"l\"; address = \"10.20.0.1:2575\"; tls = \"t\"; peers = [ \"p\" ]; } );",
         .more = "tunneld = { user = \"no-such-user-here\"; };\n"
                 "tunnels = ( { name = \"a\"; " BY_KEY " } );"};
     problems_init(&problems);

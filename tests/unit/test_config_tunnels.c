@@ -18,6 +18,10 @@
 
 #define PEER(more)                                                                                 \
     "peers = ( { name = \"p\"; certificates = [ \"dns:a\" ]; tunnel = \"a\"; " more " } );"
+#define LISTENER(address, more)                                                                    \
+    "listeners = ( { name = \"l\"; tls = \"t\"; peers = [ \"p\" ]; address = \"" address           \
+    ":2575\"; " more " } );"
+#define HERE LISTENER("10.20.0.1", "")
 #define INSIDE "addresses = [ \"10.10.0.0/28\" ];"
 #define ENDS "remote = \"192.0.2.1\"; "
 #define PSK "psk_file = \"a.psk\"; "
@@ -36,7 +40,8 @@ static struct config *good(const char *base, const char *tried, const char *seco
 {
     char more[4096];
     one(base, tried, second, more, sizeof more);
-    return config_case_good(&(struct config_case){.peers = PEER(INSIDE), .more = more});
+    return config_case_good(
+        &(struct config_case){.peers = PEER(INSIDE), .listeners = HERE, .more = more});
 }
 
 static void strings_are(const struct config_strings *strings, const char *wanted)
@@ -222,8 +227,9 @@ static void mistakes_of_one_tunnel_are_named(void **state)
         bool in_base = strstr(cases[i].base, "psk_file") && cases[i].key &&
                        strcmp(cases[i].key, "psk_file") == 0;
         unsigned line = !cases[i].key || in_base ? 9 : later ? 11 : 10;
-        config_case_one(&(struct config_case){.peers = PEER(INSIDE), .more = more},
-                        cases[i].severity, line, setting, cases[i].text);
+        config_case_one(
+            &(struct config_case){.peers = PEER(INSIDE), .listeners = HERE, .more = more},
+            cases[i].severity, line, setting, cases[i].text);
     }
 }
 
@@ -238,8 +244,9 @@ static void missing_settings_are_named(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char more[4096];
         one(cases[i][0], "", "", more, sizeof more);
-        config_case_one(&(struct config_case){.peers = PEER(INSIDE), .more = more}, PROBLEM_ERROR,
-                        9, cases[i][1], "is missing");
+        config_case_one(
+            &(struct config_case){.peers = PEER(INSIDE), .listeners = HERE, .more = more},
+            PROBLEM_ERROR, 9, cases[i][1], "is missing");
     }
 }
 
@@ -284,7 +291,7 @@ static void two_tunnels(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char more[4096];
         one(BASE, cases[i].first, cases[i].second, more, sizeof more);
-        const struct config_case wanted = {.peers = PEER(INSIDE), .more = more};
+        const struct config_case wanted = {.peers = PEER(INSIDE), .listeners = HERE, .more = more};
         struct problems problems;
         problems_init(&problems);
         struct config *config = config_case_load(&wanted, &problems);
@@ -315,7 +322,7 @@ static void one_key_for_two_places_is_warned_of(void **state)
             .peers = "peers = ( { name = \"p\"; certificates = [ \"dns:a\" ]; tunnel = \"a\"; "
                      "addresses = [ \"10.10.0.1\" ]; }, { name = \"q\"; tunnel = \"b\"; "
                      "addresses = [ \"10.11.0.1\" ]; } );",
-            .listeners = "listeners = ( { name = \"l\"; address = \"127.0.0.1:2575\"; tls = "
+            .listeners = "listeners = ( { name = \"l\"; address = \"10.20.0.1:2575\"; tls = "
                          "\"t\"; peers = [ \"p\", \"q\" ]; } );",
             .more = more},
         PROBLEM_WARNING, 11, "tunnels.b.psk_file", "same key");
@@ -350,7 +357,7 @@ static void peers_and_their_tunnel(void **state)
         char more[4096], peers[512];
         one(BASE, "", "", more, sizeof more);
         (void)snprintf(peers, sizeof peers, "peers = ( { name = \"p\"; %s } );", cases[i].peer);
-        const struct config_case wanted = {.peers = peers, .more = more};
+        const struct config_case wanted = {.peers = peers, .listeners = HERE, .more = more};
         if (cases[i].text) {
             config_case_one(&wanted, cases[i].severity, 5, cases[i].setting, cases[i].text);
         } else {
@@ -360,18 +367,31 @@ static void peers_and_their_tunnel(void **state)
     }
 }
 
-static void a_claimed_address_came_through_no_tunnel(void **state)
+static void listeners_and_what_comes_through_a_tunnel(void **state)
 {
-    char more[4096];
+    static const struct {
+        const char *listener, *text;
+    } cases[] = {
+        {LISTENER("10.20.0.1", "proxy_from = [ \"192.0.2.0/24\" ];"), "without proxy_from"},
+        {LISTENER("10.20.1.1", ""), "10.20.1.1:2575 is in none of them"},
+        {LISTENER("127.0.0.1", ""), "leads to its local_subnets only"},
+        {LISTENER("[::1]", ""), "leads to its local_subnets only"},
+        {LISTENER("0.0.0.0", ""), NULL},
+        {LISTENER("[::]", ""), NULL},
+    };
     (void)state;
-    one(BASE, "", "", more, sizeof more);
-    config_case_one(&(struct config_case){.peers = PEER(INSIDE),
-                                          .listeners =
-                                              "listeners = ( { name = \"l\"; tls = \"t\"; address "
-                                              "= \"127.0.0.1:2575\"; peers =\n[ \"p\" ]; "
-                                              "proxy_from = [ \"192.0.2.0/24\" ]; } );",
-                                          .more = more},
-                    PROBLEM_ERROR, 7, "listeners.l.peers", "without proxy_from");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char more[4096];
+        one(BASE, "", "", more, sizeof more);
+        const struct config_case wanted = {
+            .peers = PEER(INSIDE), .listeners = cases[i].listener, .more = more};
+        if (cases[i].text) {
+            config_case_one(&wanted, PROBLEM_ERROR, 6, "listeners.l.peers", cases[i].text);
+        } else {
+            struct config *config = config_case_good(&wanted);
+            config_free(&config);
+        }
+    }
 }
 
 static void tunneld_is_checked(void **state)
@@ -457,7 +477,7 @@ int main(void)
         cmocka_unit_test(two_tunnels),
         cmocka_unit_test(one_key_for_two_places_is_warned_of),
         cmocka_unit_test(peers_and_their_tunnel),
-        cmocka_unit_test(a_claimed_address_came_through_no_tunnel),
+        cmocka_unit_test(listeners_and_what_comes_through_a_tunnel),
         cmocka_unit_test(tunneld_is_checked),
         cmocka_unit_test(presets_need_no_allow_weak),
         cmocka_unit_test(private_ones_are_known),
