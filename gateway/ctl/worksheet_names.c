@@ -88,32 +88,32 @@ const char *worksheet_name(enum worksheet_kind kind, enum proposal_protocol prot
 }
 
 struct group {
-    unsigned number;
     const char *words, *number_text, *google, *azure_ike, *azure_esp;
+    unsigned number;
     bool aws, fortigate, asa;
 };
 
 static const struct group groups[] = {
-    {1, "DH group 1 (MODP 768)", "1", NULL, "DHGroup1", "PFS1", false, true, true},
-    {2, "DH group 2 (MODP 1024)", "2", "Group-2", "DHGroup2", "PFS2", true, true, true},
-    {5, "DH group 5 (MODP 1536)", "5", "Group-5", NULL, NULL, false, true, true},
-    {14, "DH group 14 (MODP 2048)", "14", "Group-14", "DHGroup14", "PFS2048", true, true, true},
-    {15, "DH group 15 (MODP 3072)", "15", "Group-15", NULL, NULL, true, true, true},
-    {16, "DH group 16 (MODP 4096)", "16", "Group-16", NULL, NULL, true, true, true},
-    {17, "DH group 17 (MODP 6144)", "17", NULL, NULL, NULL, true, true, false},
-    {18, "DH group 18 (MODP 8192)", "18", "Group-18", NULL, NULL, true, true, false},
-    {19, "DH group 19 (ECP 256)", "19", "Group-19", "ECP256", "ECP256", true, true, true},
-    {20, "DH group 20 (ECP 384)", "20", "Group-20", "ECP384", "ECP384", true, true, true},
-    {21, "DH group 21 (ECP 521)", "21", "Group-21", NULL, NULL, true, true, true},
-    {22, "DH group 22", "22", NULL, NULL, NULL, true, false, false},
-    {23, "DH group 23", "23", NULL, NULL, NULL, true, false, false},
-    {24, "DH group 24", "24", "Group-24", "DHGroup24", "PFS24", true, false, true},
-    {27, "DH group 27 (brainpool 224)", "27", NULL, NULL, NULL, false, true, false},
-    {28, "DH group 28 (brainpool 256)", "28", NULL, NULL, NULL, false, true, false},
-    {29, "DH group 29 (brainpool 384)", "29", NULL, NULL, NULL, false, true, false},
-    {30, "DH group 30 (brainpool 512)", "30", NULL, NULL, NULL, false, true, false},
-    {31, "DH group 31 (Curve25519)", "31", NULL, NULL, NULL, false, true, true},
-    {32, "DH group 32 (Curve448)", "32", NULL, NULL, NULL, false, true, false},
+    {"DH group 1 (MODP 768)", "1", NULL, "DHGroup1", "PFS1", 1, false, true, true},
+    {"DH group 2 (MODP 1024)", "2", "Group-2", "DHGroup2", "PFS2", 2, true, true, true},
+    {"DH group 5 (MODP 1536)", "5", "Group-5", NULL, NULL, 5, false, true, true},
+    {"DH group 14 (MODP 2048)", "14", "Group-14", "DHGroup14", "PFS2048", 14, true, true, true},
+    {"DH group 15 (MODP 3072)", "15", "Group-15", NULL, NULL, 15, true, true, true},
+    {"DH group 16 (MODP 4096)", "16", "Group-16", NULL, NULL, 16, true, true, true},
+    {"DH group 17 (MODP 6144)", "17", NULL, NULL, NULL, 17, true, true, false},
+    {"DH group 18 (MODP 8192)", "18", "Group-18", NULL, NULL, 18, true, true, false},
+    {"DH group 19 (ECP 256)", "19", "Group-19", "ECP256", "ECP256", 19, true, true, true},
+    {"DH group 20 (ECP 384)", "20", "Group-20", "ECP384", "ECP384", 20, true, true, true},
+    {"DH group 21 (ECP 521)", "21", "Group-21", NULL, NULL, 21, true, true, true},
+    {"DH group 22", "22", NULL, NULL, NULL, 22, true, false, false},
+    {"DH group 23", "23", NULL, NULL, NULL, 23, true, false, false},
+    {"DH group 24", "24", "Group-24", "DHGroup24", "PFS24", 24, true, false, true},
+    {"DH group 27 (brainpool 224)", "27", NULL, NULL, NULL, 27, false, true, false},
+    {"DH group 28 (brainpool 256)", "28", NULL, NULL, NULL, 28, false, true, false},
+    {"DH group 29 (brainpool 384)", "29", NULL, NULL, NULL, 29, false, true, false},
+    {"DH group 30 (brainpool 512)", "30", NULL, NULL, NULL, 30, false, true, false},
+    {"DH group 31 (Curve25519)", "31", NULL, NULL, NULL, 31, false, true, true},
+    {"DH group 32 (Curve448)", "32", NULL, NULL, NULL, 32, false, true, false},
 };
 
 const char *worksheet_group(enum worksheet_kind kind, enum proposal_protocol protocol,
