@@ -151,8 +151,10 @@ static void check_chain(struct load *load)
                 "then each one's issuer",
                 which(at, number, name));
     }
-    check_size(load, number, bytes);
-    check_server_leaf(load, &load->bundle->trust->chain);
+    if (load->files->use == BUNDLE_LISTENER) {
+        check_size(load, number, bytes);
+        check_server_leaf(load, &load->bundle->trust->chain);
+    }
 }
 
 static void explain_key(struct load *load, const struct pem_file *file, int result)

@@ -19,12 +19,17 @@
 
 enum bundle_profile { BUNDLE_BCP195, BUNDLE_TLS13, BUNDLE_NIST_800_52R2 };
 
+/* What our own certificate is for: a listener's must please TLS clients and fit our Certificate
+ * message; a tunnel's or a store's client certificate need not. */
+enum bundle_use { BUNDLE_LISTENER, BUNDLE_OTHER };
+
 struct bundle_files {
     const char *certificate, *key;
     const char *ca;  /* NULL: no client certificates are asked for */
     const char *crl; /* NULL: none */
     bool crl_required;
     enum bundle_profile profile;
+    enum bundle_use use;
 };
 
 /* What a renewal of the CRLs leaves as it is; shared by the bundles before and after it. */

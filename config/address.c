@@ -197,3 +197,18 @@ bool address_same(const struct address_network *a, const struct address_network 
 {
     return a->bits == b->bits && address_holds(a, b);
 }
+
+bool address_is_private(const struct address_network *network)
+{
+    static const char *const ranges[] = {"10.0.0.0/8",    "172.16.0.0/12",  "192.168.0.0/16",
+                                         "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8",
+                                         "fc00::/7",      "fe80::/10",      "::1"};
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        char error[ADDRESS_ERROR_BYTES];
+        struct address_network range;
+        if (!address_parse_network(ranges[i], &range, error) && address_holds(&range, network)) {
+            return true;
+        }
+    }
+    return false;
+}

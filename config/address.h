@@ -34,6 +34,8 @@ const char *address_parse_network(const char *text, struct address_network *ret_
 const char *address_parse_endpoint(const char *text, struct address_endpoint *ret_endpoint,
                                    char ret_error[ADDRESS_ERROR_BYTES]);
 bool address_same(const struct address_network *a, const struct address_network *b);
+/* Not routed on the Internet: RFC 1918, 6598 and 4193, link-local, loopback. */
+bool address_is_private(const struct address_network *network);
 /* Is b inside a? */
 bool address_holds(const struct address_network *a, const struct address_network *b);
 

@@ -51,6 +51,56 @@ static void check_proxies(const struct subject *subject, const struct config_lis
     }
 }
 
+/* Tunnels */
+
+static bool is_within(const struct config_strings *subnets, const struct address_network *host)
+{
+    char error[ADDRESS_ERROR_BYTES];
+    struct address_network subnet;
+    for (size_t i = 0; i < subnets->count; i++) {
+        if (!address_parse_network(subnets->items[i], &subnet, error) &&
+            address_holds(&subnet, host)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What comes through a tunnel is addressed to local_subnets. "0.0.0.0" may be any of them. */
+static bool can_be_reached(const struct config_listener *listener,
+                           const struct config_tunnel *tunnel)
+{
+    static const uint8_t any[16];
+    char error[ADDRESS_ERROR_BYTES];
+    struct address_endpoint own;
+    return !listener->address || address_parse_endpoint(listener->address, &own, error) ||
+           memcmp(own.host.bytes, any, sizeof any) == 0 || tunnel->local_subnets.count == 0 ||
+           is_within(&tunnel->local_subnets, &own.host);
+}
+
+static void check_tunnelled(const struct subject *subject, const struct config_listener *listener)
+{
+    for (size_t i = 0; i < listener->peers.count; i++) {
+        const struct config_peer *peer =
+            config_find_peer(subject->config, listener->peers.items[i]);
+        const struct config_tunnel *tunnel =
+            peer ? config_find_tunnel(subject->config, peer->tunnel) : NULL;
+        /* The PROXY header only claims an address: through what it came nobody can tell. */
+        if (tunnel && listener->proxy_from.present) {
+            complain(
+                subject, PROBLEM_ERROR, "peers", (int)i,
+                "peer %s must come through tunnel %s, and proxy_from takes addresses on trust: "
+                "give such peers a listener of their own, without proxy_from",
+                peer->name, peer->tunnel);
+        } else if (tunnel && !can_be_reached(listener, tunnel)) {
+            complain(subject, PROBLEM_ERROR, "peers", (int)i,
+                     "peer %s comes through tunnel %s, which leads to its local_subnets only; this "
+                     "listener's address %s is in none of them",
+                     peer->name, peer->tunnel, listener->address);
+        }
+    }
+}
+
 /* Settings that only mean something together with another one. */
 static void check_modes(const struct subject *subject, const struct config_listener *listener)
 {
@@ -124,6 +174,7 @@ void check_listeners(const struct config *config, struct problems *problems)
         check_modes(&subject, listener);
         check_peer_list(&subject, listener);
         check_proxies(&subject, listener);
+        check_tunnelled(&subject, listener);
     }
     if (config->listener_count == 0) {
         struct subject subject = {config, problems, config_section("listeners"), NULL};

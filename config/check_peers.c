@@ -31,7 +31,7 @@ static bool check_addresses(const struct subject *subject, const struct config_p
         names = names || name;
         if (wrong) {
             complain(subject, PROBLEM_ERROR, "addresses", (int)i, "%s", wrong);
-        } else if (!name && network.bits == 0 && !peer->certificates.present) {
+        } else if (!name && network.bits == 0 && !peer->certificates.present && !peer->tunnel) {
             complain(subject, PROBLEM_WARNING, "addresses", (int)i,
                      "\"%s\" without certificates: anybody may send in this peer's name", text);
         }
@@ -43,10 +43,10 @@ static void check_proofs(const struct subject *subject, const struct config_peer
 {
     char error[SYNTAX_BYTES];
     bool names = check_addresses(subject, peer);
-    if (names && !peer->certificates.present) {
+    if (names && !peer->certificates.present && !peer->tunnel) {
         complain(subject, PROBLEM_ERROR, "addresses", WHOLE,
-                 "DNS can be forged and is never the only proof: add certificates, or write the "
-                 "addresses themselves");
+                 "DNS can be forged and is never the only proof: add certificates or a tunnel, or "
+                 "write the addresses themselves");
     }
     if (!peer->addresses.present || (peer->addresses.count == 0)) {
         complain(subject, PROBLEM_WARNING, "addresses", WHOLE,

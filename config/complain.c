@@ -83,8 +83,11 @@ static void list_names(const char *const *names, size_t count, char *text, size_
 void unknown_reference(const struct subject *subject, const char *key, int element,
                        const char *section, const char *name)
 {
-    static const char *const kinds[][2] = {
-        {"tls", "tls"}, {"peers", "peer"}, {"listeners", "listener"}, {"stores", "store"}};
+    static const char *const kinds[][2] = {{"tls", "tls"},
+                                           {"tunnels", "tunnel"},
+                                           {"peers", "peer"},
+                                           {"listeners", "listener"},
+                                           {"stores", "store"}};
     const struct section *where = config_section(section);
     const char *first, *kind = section;
     size_t count = config_section_objects(subject->config, where, &first), known = 0;

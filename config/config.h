@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Largest file of certificates that is looked into, here and in certs/pem.h. */
 #define CONFIG_PEM_BYTES ((size_t)64 * 1024 * 1024)
@@ -91,6 +92,57 @@ struct config_tls {
     enum config_tls_profile profile;
 };
 
+/* What a lost status means for sessions that ride on a tunnel (semantics, Tunnel status). */
+enum config_on_unknown { CONFIG_ON_UNKNOWN_HOLD, CONFIG_ON_UNKNOWN_CLOSE };
+
+struct config_tunneld {
+    struct place place;
+    char *status_socket; /* tunneld writes, the gateway reads */
+    char *vici_socket;   /* charon's; only tunneld opens it */
+    char *user;          /* tunneld's, by name or number: the status socket's peer must be it */
+    enum config_on_unknown on_unknown;
+    int64_t hold_s;
+};
+
+enum config_preset {
+    CONFIG_PRESET_STRONGSWAN,
+    CONFIG_PRESET_AWS,
+    CONFIG_PRESET_GOOGLE,
+    CONFIG_PRESET_AZURE,
+    CONFIG_PRESET_FORTIGATE,
+    CONFIG_PRESET_ASA,
+    CONFIG_PRESET_PALOALTO
+};
+enum config_start { CONFIG_START_START, CONFIG_START_TRAP, CONFIG_START_NONE };
+
+/* A site-to-site tunnel, always IKEv2 and ESP in tunnel mode. Its connection and its child are called
+ * CONFIG_TUNNEL_PREFIX and its name in charon. The preset has been worked in: what is not set in the
+ * file has the preset's value here. */
+#define CONFIG_TUNNEL_PREFIX "mllpgw-"
+#define CONFIG_TUNNEL_ANY "%any"
+struct config_tunnel {
+    struct place place;
+    char *name;
+    enum config_preset preset;
+    char *remote;               /* address or DNS name; CONFIG_TUNNEL_ANY: wherever it calls from */
+    char *local;                /* address; NULL: charon chooses */
+    char *remote_id, *local_id; /* NULL: the address (certificates: both are set) */
+    char *psk_file;             /* either this, or the next three */
+    char *certificate, *key, *remote_ca;
+    struct config_strings local_subnets, remote_subnets;
+    struct config_strings ike_proposals, esp_proposals; /* proposal.h */
+    /* Hard lifetimes; config_rekey_s() of them is when keys are renewed. */
+    int64_t ike_lifetime_s, esp_lifetime_s;
+    int64_t dpd_delay_s; /* 0: off. IKEv2 has no DPD timeout: charon's retransmissions are it */
+    int keying_tries;    /* 0: for ever */
+    enum config_start start;
+    int mss; /* of TCP through the tunnel; 0: not clamped */
+    struct config_strings allow_weak;
+    char *pair;      /* the other tunnel to the same networks: one of them being up is enough */
+    int64_t grace_s; /* sessions stay so long after it went down */
+    bool ready;      /* does its being down make the gateway not ready? */
+};
+
 struct config_peer {
     struct place place;
     char *name;
@@ -98,7 +150,7 @@ struct config_peer {
     struct config_strings certificates; /* "dns:…" "email:…" "uri:…" "cn:…" "sha256:…" "spki:…" */
     char *
         ca; /* PEM: the root that this peer's certificate must chain to; NULL: any of the listener's */
-    char *tunnel;                     /* NULL; reserved: tunnels come later */
+    char *tunnel;                     /* what it must come through; NULL: any way */
     struct config_strings facilities; /* "STM" (MSH-4.1) or "LAB^STM" (MSH-3.1^MSH-4.1) */
     int maximum_connections;
     int messages_per_second;       /* 0: no limit */
@@ -217,6 +269,9 @@ struct config {
     struct config_admin admin;
     struct config_tls *tls;
     size_t tls_count;
+    struct config_tunneld tunneld;
+    struct config_tunnel *tunnels;
+    size_t tunnel_count;
     struct config_peer *peers;
     size_t peer_count;
     struct config_listener *listeners;
@@ -240,15 +295,32 @@ struct config *config_load_text(const char *text, size_t length, const char *nam
 void config_free(struct config **config);
 
 /* Everything that the settings name: users, groups, files' kinds, owners and modes, directories to
- * write to; all as the user that the gateway will run as. For mllpctl check, and before a start. */
+ * write to; all as the user that the gateway will run as. For mllpctl check, and before a start.
+ * Tunnels' keys are none of the gateway's business: */
 void config_check_files(const struct config *config, struct problems *problems);
+/* The same for what mllp-tunneld reads, as its user: keys, certificates, and whether a PSK is one
+ * that the other side takes. Nothing of a secret gets into a problem's text. */
+void config_check_tunnel_files(const struct config *config, struct problems *problems);
 
 /* By name; NULL when there is none. */
 const struct config_tls *config_find_tls(const struct config *config, const char *name);
+const struct config_tunnel *config_find_tunnel(const struct config *config, const char *name);
 const struct config_peer *config_find_peer(const struct config *config, const char *name);
 const struct config_listener *config_find_listener(const struct config *config, const char *name);
 const struct config_store *config_find_store(const struct config *config, const char *name);
 const struct config_route *config_find_route(const struct config *config, const char *name);
+
+/* The other tunnel of a pair, whichever of the two names the other one; NULL: it stands alone. */
+const struct config_tunnel *config_tunnel_pair(const struct config *config,
+                                               const struct config_tunnel *tunnel);
+/* When keys with this lifetime are renewed (charon's rekey_time; the rest is its over_time). */
+static inline int64_t config_rekey_s(int64_t lifetime_s)
+{
+    return lifetime_s - lifetime_s / 10;
+}
+/* tunneld.user's uid and group: 0, or -ENOENT when this machine has no such user. */
+__attribute__((warn_unused_result)) int config_tunneld_user(const struct config *config,
+                                                            uid_t *ret_user, gid_t *ret_group);
 
 /* Settings that differ and cannot be changed while running, as errors in problems (place = the
  * new file's); returns how many. Every reloadable difference is counted in *ret_changed. */

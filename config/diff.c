@@ -81,7 +81,8 @@ static void diff_objects(struct diff *diff, const struct section *section, const
         if (row->restart) {
             diff->refused++;
             complain(&subject, PROBLEM_ERROR, row->name, WHOLE,
-                     "cannot change while running: restart the gateway, or put it back");
+                     "cannot change while running: restart %sthe gateway, or put it back",
+                     section->tunneld ? "mllp-tunneld and " : "");
         } else {
             diff->changed++;
         }

@@ -3,107 +3,37 @@
  * not say "fine" of a key that the daemon, later, cannot read at a reload.
  */
 #include "config/internal.h"
+#include "config/runner.h"
 #include "config/secret.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define GROUPS_MAXIMUM 256
 #define NAME_BYTES 4096
 
-struct runner {
-    uid_t user;
-    gid_t groups[GROUPS_MAXIMUM];
-    size_t group_count;
-};
-
-enum wish { WISH_EXECUTE = 1, WISH_WRITE = 2, WISH_READ = 4 };
-
-static bool in_group(const struct runner *runner, gid_t group)
-{
-    for (size_t i = 0; i < runner->group_count; i++) {
-        if (runner->groups[i] == group) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* By the mode bits; ACLs and capabilities are beyond this. */
-static bool may(const struct runner *runner, const struct stat *status, enum wish wish)
-{
-    unsigned mode = (unsigned)status->st_mode;
-    if (runner->user == 0) {
-        return true;
-    }
-    unsigned shift = status->st_uid == runner->user ? 6 : in_group(runner, status->st_gid) ? 3 : 0;
-    return ((mode >> shift) & (unsigned)wish) == (unsigned)wish;
-}
-
 /* Who the gateway will be */
-
-static bool find_user(const char *name, uid_t *ret_user, gid_t *ret_group)
-{
-    struct passwd entry, *found = NULL;
-    char buffer[NAME_BYTES];
-    if (getpwnam_r(name, &entry, buffer, sizeof buffer, &found) != 0 || !found) {
-        return false;
-    }
-    *ret_user = entry.pw_uid;
-    *ret_group = entry.pw_gid;
-    return true;
-}
-
-static bool find_group(const char *name, gid_t *ret_group)
-{
-    struct group entry, *found = NULL;
-    char buffer[4 * NAME_BYTES];
-    if (getgrnam_r(name, &entry, buffer, sizeof buffer, &found) != 0 || !found) {
-        return false;
-    }
-    *ret_group = entry.gr_gid;
-    return true;
-}
-
-static void be_this_process(struct runner *runner)
-{
-    runner->user = geteuid();
-    runner->groups[0] = getegid();
-    int more = getgroups(GROUPS_MAXIMUM - 1, runner->groups + 1);
-    runner->group_count = 1 + (more > 0 ? (size_t)more : 0);
-}
-
-static void be_user(struct runner *runner, const char *name, uid_t user, gid_t group)
-{
-    int count = GROUPS_MAXIMUM;
-    runner->user = user;
-    runner->groups[0] = group;
-    runner->group_count = getgrouplist(name, group, runner->groups, &count) < 0 ? 1 : (size_t)count;
-}
 
 static void find_runner(const struct subject *subject, struct runner *runner)
 {
     const struct config_gateway *gateway = &subject->config->gateway;
     uid_t user = 0;
     gid_t group = 0;
-    be_this_process(runner);
-    if (gateway->user && !find_user(gateway->user, &user, &group)) {
+    runner->who = "the gateway";
+    runner_be_this_process(runner);
+    if (gateway->user && !runner_find_user(gateway->user, &user, &group)) {
         complain(subject, PROBLEM_ERROR, "user", WHOLE, "there is no user \"%s\" on this machine",
                  gateway->user);
         return;
     }
-    if (gateway->group && !find_group(gateway->group, &group)) {
+    if (gateway->group && !runner_find_group(gateway->group, &group)) {
         complain(subject, PROBLEM_ERROR, "group", WHOLE, "there is no group \"%s\" on this machine",
                  gateway->group);
         return;
     }
     if (gateway->user && geteuid() == 0) {
-        be_user(runner, gateway->user, user, group);
+        runner_be_user(runner, gateway->user, user, group);
     }
 }
 
@@ -114,7 +44,7 @@ static void check_groups(const struct subject *subject)
                                      {"operator_group", gateway->operator_group}};
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
         gid_t group;
-        if (groups[i][1] && !find_group(groups[i][1], &group)) {
+        if (groups[i][1] && !runner_find_group(groups[i][1], &group)) {
             complain(subject, PROBLEM_ERROR, groups[i][0], WHOLE,
                      "there is no group \"%s\" on this machine", groups[i][1]);
         }
@@ -128,18 +58,24 @@ static void check_owner(const struct subject *subject, const char *key, const ch
 {
     if (status->st_uid != 0 && status->st_uid != runner->user && status->st_uid != geteuid()) {
         complain(subject, PROBLEM_WARNING, key, WHOLE,
-                 "%s belongs to user id %u, who can change it: chown it to root or to the "
-                 "gateway's user",
-                 path, (unsigned)status->st_uid);
+                 "%s belongs to user id %u, who can change it: chown it to root or to the user of "
+                 "%s",
+                 path, (unsigned)status->st_uid, runner->who);
     }
 }
 
 /* False, with a problem, when there is nothing to look at. */
 static bool look(const struct subject *subject, const char *key, const char *path,
-                 struct stat *ret_status)
+                 const struct runner *runner, struct stat *ret_status)
 {
     if (stat(path, ret_status) == 0) {
         return true;
+    }
+    if (errno == EACCES && !runner_is_within_reach(runner)) {
+        complain(subject, PROBLEM_WARNING, key, WHOLE,
+                 "cannot look at %s: only %s, user id %u, may; check as that user or as root", path,
+                 runner->who, (unsigned)runner->user);
+        return false;
     }
     complain(subject, PROBLEM_ERROR, key, WHOLE, "cannot look at %s: %s", path, strerror(errno));
     return false;
@@ -152,10 +88,10 @@ static void check_readable(const struct subject *subject, const char *key, const
         complain(subject, PROBLEM_ERROR, key, WHOLE, "%s is not a regular file", path);
         return;
     }
-    if (!may(runner, status, WISH_READ)) {
+    if (!runner_may(runner, status, WISH_READ)) {
         complain(subject, PROBLEM_ERROR, key, WHOLE,
-                 "%s (mode %04o) cannot be read by the gateway, user id %u", path,
-                 (unsigned)status->st_mode & 07777u, (unsigned)runner->user);
+                 "%s (mode %04o) cannot be read by %s, user id %u", path,
+                 (unsigned)status->st_mode & 07777u, runner->who, (unsigned)runner->user);
     }
     check_owner(subject, key, path, runner, status);
 }
@@ -164,7 +100,7 @@ static void check_public(const struct subject *subject, const char *key, const c
                          const struct runner *runner)
 {
     struct stat status;
-    if (!look(subject, key, path, &status)) {
+    if (!look(subject, key, path, runner, &status)) {
         return;
     }
     check_readable(subject, key, path, runner, &status);
@@ -180,7 +116,7 @@ static void check_secret(const struct subject *subject, const char *key, const c
 {
     char error[SECRET_ERROR_BYTES];
     struct stat status;
-    if (!look(subject, key, path, &status)) {
+    if (!look(subject, key, path, runner, &status)) {
         return;
     }
     check_readable(subject, key, path, runner, &status);
@@ -208,17 +144,17 @@ static void existing_parent(const char *path, char *parent, size_t bytes)
 static bool check_writable(const struct subject *subject, const char *key, const char *path,
                            const struct runner *runner, struct stat *ret_status)
 {
-    if (!look(subject, key, path, ret_status)) {
+    if (!look(subject, key, path, runner, ret_status)) {
         return false;
     }
     if (!S_ISDIR(ret_status->st_mode)) {
         complain(subject, PROBLEM_ERROR, key, WHOLE, "%s is not a directory", path);
         return false;
     }
-    if (!may(runner, ret_status, WISH_WRITE | WISH_EXECUTE)) {
+    if (!runner_may(runner, ret_status, WISH_WRITE | WISH_EXECUTE)) {
         complain(subject, PROBLEM_ERROR, key, WHOLE,
-                 "the gateway, user id %u, cannot write to %s (mode %04o)", (unsigned)runner->user,
-                 path, (unsigned)ret_status->st_mode & 07777u);
+                 "%s, user id %u, cannot write to %s (mode %04o)", runner->who,
+                 (unsigned)runner->user, path, (unsigned)ret_status->st_mode & 07777u);
         return false;
     }
     return true;
@@ -316,6 +252,20 @@ static void check_own_file(const struct subject *subject)
     }
 }
 
+static void check_sections(const struct config *config, struct problems *problems, bool tunneld,
+                           const struct runner *runner)
+{
+    for (size_t i = 0; i < config_section_count; i++) {
+        const struct section *section = &config_sections[i];
+        const char *first;
+        size_t count = config_section_objects(config, section, &first);
+        for (size_t j = 0; section->tunneld == tunneld && j < count; j++) {
+            struct subject subject = {config, problems, section, first + j * section->size};
+            check_object(&subject, runner);
+        }
+    }
+}
+
 void config_check_files(const struct config *config, struct problems *problems)
 {
     struct runner runner;
@@ -323,14 +273,33 @@ void config_check_files(const struct config *config, struct problems *problems)
     check_own_file(&gateway);
     find_runner(&gateway, &runner);
     check_groups(&gateway);
-    for (size_t i = 0; i < config_section_count; i++) {
-        const struct section *section = &config_sections[i];
-        const char *first;
-        size_t count = config_section_objects(config, section, &first);
-        for (size_t j = 0; j < count; j++) {
-            struct subject subject = {config, problems, section, first + j * section->size};
-            check_object(&subject, &runner);
-        }
+    check_sections(config, problems, false, &runner);
+    problems_sort(problems);
+}
+
+void config_check_tunnel_files(const struct config *config, struct problems *problems)
+{
+    struct runner runner = {.who = "mllp-tunneld"};
+    struct subject tunneld = {config, problems, config_section("tunneld"), &config->tunneld};
+    uid_t user = 0;
+    gid_t group = 0;
+    if (config->tunnel_count == 0) {
+        return;
+    }
+    if (config_tunneld_user(config, &user, &group) < 0) {
+        complain(&tunneld, PROBLEM_ERROR, "user", WHOLE,
+                 "there is no user \"%s\" on this machine: make it, or set user to the one that "
+                 "mllp-tunneld runs as",
+                 config->tunneld.user);
+        runner_be_this_process(&runner);
+    } else {
+        runner_be_user(&runner, config->tunneld.user, user, group);
+    }
+    check_sections(config, problems, true, &runner);
+    for (size_t i = 0; i < config->tunnel_count; i++) {
+        const struct config_tunnel *tunnel = &config->tunnels[i];
+        struct subject subject = {config, problems, config_section("tunnels"), tunnel};
+        check_psk(&subject, tunnel);
     }
     problems_sort(problems);
 }

@@ -57,6 +57,7 @@ struct section {
     size_t count_offset; /* lists */
     const struct setting *settings;
     size_t count;
+    bool tunneld; /* its files are for mllp-tunneld's eyes, not the gateway's */
 };
 
 /* table.c */
@@ -109,6 +110,9 @@ bool was_given(const struct subject *subject, const char *key);
 const char *suggest(const char *word, const char *const *words, size_t count,
                     char ret_text[SUGGESTION_BYTES]);
 
+/* check_psk.c: what a PSK would do to the tunnel; the key itself is never in a text. */
+void check_psk(const struct subject *subject, const struct config_tunnel *tunnel);
+
 /* slurp.c: 0 or a negative errno; -EISDIR, -EINVAL for what is no regular file, -EFBIG. The text ends
  * with a NUL besides. */
 __attribute__((warn_unused_result)) int slurp(const char *file, size_t maximum, char **ret_text,
@@ -152,10 +156,16 @@ struct url {
 };
 const char *url_parse(const char *text, struct url *ret_url, char ret_error[SYNTAX_BYTES]);
 
+/* tunnel_presets.c: fills in what is not set. */
+void tunnel_preset_apply(struct config *config, struct config_tunnel *tunnel);
+
 /* check_*.c: everything that takes more than one setting to see. */
 void check_names(const struct config *config, struct problems *problems);
 void check_process(const struct config *config, struct problems *problems);
 void check_tls(const struct config *config, struct problems *problems);
+void check_tunneld(const struct config *config, struct problems *problems);
+void check_tunnels(const struct config *config, struct problems *problems);
+void check_tunnel_networks(const struct config *config, struct problems *problems);
 void check_peers(const struct config *config, struct problems *problems);
 void check_listeners(const struct config *config, struct problems *problems);
 void check_admission(const struct config *config, struct problems *problems);

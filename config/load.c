@@ -57,6 +57,9 @@ static void derive(struct config *config)
                 store->type == CONFIG_STORE_HTTP ? CONFIG_BATCH_SPLIT : CONFIG_BATCH_WHOLE;
         }
     }
+    for (size_t i = 0; i < config->tunnel_count; i++) {
+        tunnel_preset_apply(config, &config->tunnels[i]);
+    }
 }
 
 static void check(const struct config *config, struct problems *problems)
@@ -67,6 +70,9 @@ static void check(const struct config *config, struct problems *problems)
     check_names(config, problems);
     check_process(config, problems);
     check_tls(config, problems);
+    check_tunneld(config, problems);
+    check_tunnels(config, problems);
+    check_tunnel_networks(config, problems);
     check_peers(config, problems);
     check_listeners(config, problems);
     check_admission(config, problems);
@@ -178,7 +184,21 @@ void config_free(struct config **config)
     }
 
 FIND(tls, tls, tls_count)
+FIND(tunnel, tunnels, tunnel_count)
 FIND(peer, peers, peer_count)
 FIND(listener, listeners, listener_count)
 FIND(store, stores, store_count)
 FIND(route, routes, route_count)
+
+const struct config_tunnel *config_tunnel_pair(const struct config *config,
+                                               const struct config_tunnel *tunnel)
+{
+    const struct config_tunnel *other = config_find_tunnel(config, tunnel->pair);
+    for (size_t i = 0; !other && tunnel->name && i < config->tunnel_count; i++) {
+        const char *pair = config->tunnels[i].pair;
+        if (pair && strcmp(pair, tunnel->name) == 0) {
+            other = &config->tunnels[i];
+        }
+    }
+    return other == tunnel ? NULL : other;
+}

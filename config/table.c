@@ -5,26 +5,16 @@
  * Defaults are for the engineer on call: nothing waits for ever, nothing grows without a bound, and
  * a sender that is merely quiet is left alone.
  */
-#include "config/internal.h"
+#include "config/table.h"
 
-#include <limits.h>
 #include <string.h>
 
-#define DAY_S (24L * 3600)
-#define HOUR_MS (3600L * 1000)
-#define MIB (1024L * 1024)
-#define GIB (1024L * MIB)
-#define FRAME_MAXIMUM (512L * MIB) /* SQLite keeps no value of 10^9 bytes */
-#define COUNT(array) (sizeof(array) / sizeof(array)[0])
-#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define DIRECTORY_STORE (1u << CONFIG_STORE_DIRECTORY)
 #define HTTP_STORE (1u << CONFIG_STORE_HTTP)
 
 /* Words are stored as an int into an enum's field. */
 _Static_assert(sizeof(enum config_log_format) == sizeof(int), "enums are ints");
 _Static_assert(sizeof(enum config_verdict) == sizeof(int), "enums are ints");
-
-#define AT(member) .name = #member, .offset = offsetof(struct OWNER, member)
 
 #define OWNER config_gateway
 static const struct setting gateway_settings[] = {
@@ -137,6 +127,8 @@ static const struct setting peer_settings[] = {
      .help = "Its certificates: dns:, email:, uri:, cn:, sha256: or spki:. [] admits nobody."},
     {AT(ca), .type = SETTING_PATH, .note = "any of client_ca", .file = FILE_PUBLIC,
      .help = "The root its certificate must chain to; required where client_ca has several."},
+    {AT(tunnel), .type = SETTING_TEXT, .note = "any way",
+     .help = "Name of the tunnel that it must come through: admitted only while that is up."},
     {AT(facilities), .type = SETTING_TEXTS, .note = "not checked",
      .help = "What MSH-4.1 may say (\"STM\"), or MSH-3.1 and MSH-4.1 (\"LAB^STM\")."},
     {AT(maximum_connections), .type = SETTING_INT, .fallback = "64", .minimum = 1,
@@ -332,12 +324,12 @@ static const struct setting route_settings[] = {
 #define ONE(member, about)                                                                         \
     {                                                                                              \
 #member, about, false, sizeof(struct config_##member), offsetof(struct config, member), 0, \
-            member##_settings, COUNT(member##_settings)                                            \
+            member##_settings, COUNT(member##_settings), false                                     \
     }
 #define MANY(key, kind, array, number, about)                                                      \
     {                                                                                              \
         key, about, true, sizeof(struct config_##kind), offsetof(struct config, array),            \
-            offsetof(struct config, number), kind##_settings, COUNT(kind##_settings)               \
+            offsetof(struct config, number), kind##_settings, COUNT(kind##_settings), false        \
     }
 
 const struct section config_sections[] = {
@@ -345,6 +337,12 @@ const struct section config_sections[] = {
     ONE(spool, "Where messages are safe until they are delivered."),
     ONE(admin, "What monitoring looks at."),
     MANY("tls", tls, tls, tls_count, "Certificates and rules for TLS listeners; a list."),
+    {"tunneld", "The helper that keeps the tunnels, and what its silence means.", false,
+     sizeof(struct config_tunneld), offsetof(struct config, tunneld), 0, tunneld_settings,
+     COUNT(tunneld_settings), true},
+    {"tunnels", "IPsec tunnels; a list. For presets see above.", true,
+     sizeof(struct config_tunnel), offsetof(struct config, tunnels),
+     offsetof(struct config, tunnel_count), tunnel_settings, COUNT(tunnel_settings), true},
     MANY("peers", peer, peers, peer_count, "Who may send; a list."),
     MANY("listeners", listener, listeners, listener_count, "Where MLLP comes in; a list."),
     MANY("stores", store, stores, store_count, "Where messages go; a list."),
@@ -374,10 +372,7 @@ const struct section *config_section(const char *name)
 
 bool config_is_later(const char *section, const char *key)
 {
-    if (!section) {
-        return strcmp(key, "tunnels") == 0 || strcmp(key, "destinations") == 0;
-    }
-    return strcmp(section, "peers") == 0 && strcmp(key, "tunnel") == 0;
+    return !section && strcmp(key, "destinations") == 0;
 }
 
 const struct setting *config_setting_row(const struct section *section, const char *name)

@@ -16,7 +16,8 @@ static const char check_help[] =
     "\n"
     "Checks a configuration as the gateway would at its start, and what it names: keys and\n"
     "certificates (expired, expiring within 30 days, not belonging together, too large a chain),\n"
-    "CRLs, modes of secret files, directories to write to. Every problem with file and line.\n"
+    "CRLs, modes of secret files, directories to write to; tunnels' networks, proposals and keys.\n"
+    "Every problem with file and line.\n"
     "\n"
     "  --config FILE    the same as FILE (default /etc/mllp-gateway/gateway.cfg)\n"
     "  --directory DIR  where relative paths start (default: where FILE is)\n"
@@ -100,8 +101,9 @@ static void check_print_text(const struct problems *problems, const struct confi
     printf("%s: %zu error%s, %zu warning%s", file, problems->errors,
            problems->errors == 1 ? "" : "s", warnings, warnings == 1 ? "" : "s");
     if (config != NULL)
-        printf(" (%zu listeners, %zu peers, %zu stores, %zu routes)", config->listener_count,
-               config->peer_count, config->store_count, config->route_count);
+        printf(" (%zu listeners, %zu peers, %zu tunnels, %zu stores, %zu routes)",
+               config->listener_count, config->peer_count, config->tunnel_count,
+               config->store_count, config->route_count);
     putchar('\n');
 }
 
@@ -122,6 +124,7 @@ int ctl_check(int argc, char **argv)
     struct config *config = config_load_to_look_at(options.file, options.directory, &problems);
     if (config != NULL) {
         config_check_files(config, &problems);
+        config_check_tunnel_files(config, &problems);
         check_certificates(config, (int64_t)time(NULL), &problems);
     }
     if (options.json)

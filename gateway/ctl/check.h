@@ -8,7 +8,8 @@
 
 #define CHECK_EXPIRES_DAYS 30
 
-/* TLS listeners' bundles, peers' roots, stores' roots and client certificates. now_s: seconds since
+/* TLS listeners' bundles, peers' roots, tunnels' certificates and roots, stores' roots and client
+ * certificates. now_s: seconds since
  * 1970. */
 void check_certificates(const struct config *config, int64_t now_s, struct problems *problems);
 

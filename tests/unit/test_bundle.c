@@ -41,6 +41,7 @@ struct row {
     const char *certificate, *key, *ca, *crl;
     bool crl_required;
     enum bundle_profile profile;
+    enum bundle_use use;
     const char *said[4]; /* 'E' or 'W' and parts of the lines; all that is said */
     int64_t later_s;
 };
@@ -57,6 +58,12 @@ static const struct row rows[] = {
     {.certificate = "extra/too-long.pem",
      .key = "extra/too-long.key",
      .said = {"E extra/too-long.pem: the chain of 3 certificates needs a Certificate message of "}},
+    /* What only a listener's has to be. */
+    {.certificate = "extra/too-long.pem", .key = "extra/too-long.key", .use = BUNDLE_OTHER},
+    {.certificate = "client1.pem",
+     .key = "client1.key",
+     .said = {"W client1.pem: its extended key usage lacks serverAuth"}},
+    {.certificate = "client1.pem", .key = "client1.key", .use = BUNDLE_OTHER},
     {.certificate = "server.pem",
      .key = "client1.key",
      .said = {"E client1.key: is not the key of the first certificate in "}},
@@ -169,9 +176,13 @@ static bool line_is(const char *line, const char *expected)
 static void check_row(const struct row *row)
 {
     struct said said = {0};
-    struct bundle_files files = {
-        file_or_null(row->certificate), file_or_null(row->key), file_or_null(row->ca),
-        file_or_null(row->crl),         row->crl_required,      row->profile};
+    struct bundle_files files = {file_or_null(row->certificate),
+                                 file_or_null(row->key),
+                                 file_or_null(row->ca),
+                                 file_or_null(row->crl),
+                                 row->crl_required,
+                                 row->profile,
+                                 row->use};
     struct bundle *bundle = bundle_load(&files, time(NULL) + row->later_s, on_problem, &said);
     const char *line = said.text;
     size_t count = 0;

@@ -104,7 +104,6 @@ static void mistakes_are_named(void **state)
         const char *setting, *text;
     } cases[] = {
         {{.more = "listenrs = ( );"}, 9, "listenrs", "did you mean \"listeners\""},
-        {{.more = "tunnels = ( );"}, 9, "tunnels", "not supported by this version"},
         {{.more = "destinations = ( );"}, 9, "destinations", "not supported by this version"},
         {{.gateway = "gateway = {\nworker = 1; };"},
          2,
@@ -352,8 +351,17 @@ static void at_most_a_hundred_are_kept(void **state)
 
 static void shipped_files_are_good(void **state)
 {
-    static const char *const files[] = {"gateway.cfg", "examples/two-hospitals-http.cfg",
-                                        "examples/delivered.cfg", "examples/behind-proxy.cfg"};
+    static const char *const files[] = {"gateway.cfg",
+                                        "examples/two-hospitals-http.cfg",
+                                        "examples/delivered.cfg",
+                                        "examples/behind-proxy.cfg",
+                                        "examples/tunnel-strongswan.cfg",
+                                        "examples/tunnel-aws.cfg",
+                                        "examples/tunnel-google.cfg",
+                                        "examples/tunnel-azure.cfg",
+                                        "examples/tunnel-fortigate.cfg",
+                                        "examples/tunnel-asa.cfg",
+                                        "examples/tunnel-paloalto.cfg"};
     (void)state;
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         char path[512];

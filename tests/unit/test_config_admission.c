@@ -272,7 +272,7 @@ static void peers_are_written_well(void **state)
         {NET CERT("a") "facilities = [ \"^B\" ]; ", "peers.p.facilities", "MSH-4.1"},
         {NET CERT("a") "facilities = [ \"B \" ]; ", "peers.p.facilities", "blank"},
         {NET CERT("a") "facilities = [ ]; ", "peers.p.facilities", "is empty"},
-        {NET CERT("a") "tunnel = \"x\"; ", "peers.p.tunnel", "not supported by this version"},
+        {NET CERT("a") "tunnel = \"x\"; ", "peers.p.tunnel", "there is no tunnel named"},
         {NET CERT("a") "maximum_connections = 0; ", "peers.p.maximum_connections", "out of range"},
     };
     (void)state;

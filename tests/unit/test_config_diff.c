@@ -86,6 +86,55 @@ static void reloadable_changes_are_counted(void **state)
     }
 }
 
+#define TUNNEL(name, more)                                                                         \
+    "{ name = \"" name "\"; remote = \"192.0.2.1\"; psk_file = \"" name                            \
+    ".psk\"; local_subnets = [ \"10.20.0.0/24\" ]; remote_subnets = [ \"10.10.0.0/16\" ]; " more   \
+    " }"
+
+/* tunneld and the gateway take new, changed and removed tunnels by a reload. */
+static void tunnels_are_reloadable(void **state)
+{
+    static const struct {
+        const char *from, *to;
+        size_t changed;
+    } cases[] = {
+        {"", "tunnels = ( " TUNNEL("a", "") " );", 1},
+        {"tunnels = ( " TUNNEL("a", "") " );", "", 1},
+        {"tunnels = ( " TUNNEL("a", "") " );", "tunnels = ( " TUNNEL("b", "") " );", 2},
+        {"tunnels = ( " TUNNEL("a", "") " );",
+         "tunnels = ( " TUNNEL("a", "start = \"trap\"; grace_s = 5; ready = true;") " );", 3},
+        /* A preset is what it fills in, and what is written may say the same. */
+        {"tunnels = ( " TUNNEL("a", "preset = \"fortigate\";") " );",
+         "tunnels = ( " TUNNEL("a", "preset = \"asa\"; esp_lifetime_s = 43200;") " );", 1},
+        {"tunnels = ( " TUNNEL("a", "") " );",
+         "tunnels = ( " TUNNEL("a", "esp_proposals = [ \"aes256gcm16-ecp384\" ];") " );", 1},
+        {"", "tunneld = { on_unknown = \"close\"; };", 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct problems problems;
+        size_t changed = 0;
+        const struct config_case from = {.more = cases[i].from}, to = {.more = cases[i].to};
+        size_t refused = diff(&from, &to, &problems, &changed);
+        problems_print(&problems, stderr);
+        problems_free(&problems);
+        assert_int_equal(refused, 0);
+        assert_int_equal(changed, cases[i].changed);
+    }
+}
+
+static void tunnelds_sockets_are_fixed(void **state)
+{
+    struct problems problems;
+    size_t changed = 0;
+    (void)state;
+    const struct config_case to = {.more = "tunneld = { status_socket = \"s\"; };"};
+    assert_int_equal(diff(&(struct config_case){0}, &to, &problems, &changed), 1);
+    assert_true(config_case_has(&problems, PROBLEM_ERROR, 9, "tunneld.status_socket",
+                                "restart mllp-tunneld and the gateway"));
+    problems_free(&problems);
+}
+
 static void changes_that_need_a_restart_are_named(void **state)
 {
     static const struct {
@@ -150,6 +199,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_changes_nothing),
         cmocka_unit_test(reloadable_changes_are_counted),
+        cmocka_unit_test(tunnels_are_reloadable),
+        cmocka_unit_test(tunnelds_sockets_are_fixed),
         cmocka_unit_test(changes_that_need_a_restart_are_named),
         cmocka_unit_test(the_set_of_listeners_is_fixed),
     };

@@ -95,11 +95,24 @@ static void bad_one(void **state)
         .routes = "routes = ( { name = \"r\"; from = \"x\"; to = \"y\"; } );"});
 }
 
+static void tunnels(void **state)
+{
+    (void)state;
+    run_out(&(struct config_case){
+        .peers = "peers = ( { name = \"p\"; addresses = [ \"10.10.0.1\" ]; tunnel = \"a\"; } );",
+        .more =
+            "tunnels = ( { name = \"a\"; remote = \"192.0.2.1\"; psk_file = \"k\"; "
+            "local_subnets = [ \"10.20.0.0/24\" ]; remote_subnets = [ \"10.10.0.0/24\" ]; }, "
+            "{ name = \"b\"; remote = \"%any\"; pair = \"c\"; preset = \"aws\"; "
+            "esp_proposals = [ \"aes256-sha1\" ]; remote_subnets = [ \"10.10.0.0/24\" ]; } );"});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_one),
         cmocka_unit_test(bad_one),
+        cmocka_unit_test(tunnels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
