@@ -44,6 +44,11 @@ static bool is_host(const char *text, char *ret_error)
                        "\"%.80s\" is a network: write the one address", text);
         return false;
     }
+    static const uint8_t any[16];
+    if (memcmp(network.bytes, any, sizeof any) == 0) {
+        (void)snprintf(ret_error, ADDRESS_ERROR_BYTES, "\"%.80s\" is no end of a tunnel", text);
+        return false;
+    }
     return true;
 }
 
@@ -73,15 +78,30 @@ static void check_remote(const struct subject *subject, const struct config_tunn
     }
 }
 
+/* What charon takes for "whoever it is". */
+static bool is_anybody(const char *id)
+{
+    static const char *const words[] = {CONFIG_TUNNEL_ANY, "%any6", "0.0.0.0", "::", "0::0"};
+    char error[ADDRESS_ERROR_BYTES];
+    struct address_network network;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcmp(id, words[i]) == 0) {
+            return true;
+        }
+    }
+    /* "*.example" and "10.0.0.0/8" stand for many. */
+    return strchr(id, '*') || (strchr(id, '/') && !address_parse_network(id, &network, error));
+}
+
 /* Identities stand in quotes in the other side's configuration. */
 static void check_id(const struct subject *subject, const char *key, const char *id)
 {
     if (id && strpbrk(id, "\"\\")) {
         complain(subject, PROBLEM_ERROR, key, WHOLE,
                  "has a quote or a backslash in it, which no other side's configuration takes");
-    } else if (id && strcmp(id, CONFIG_TUNNEL_ANY) == 0) {
+    } else if (id && is_anybody(id)) {
         complain(subject, PROBLEM_ERROR, key, WHOLE,
-                 "\"%%any\" would let anybody with a key be anybody: write the identity");
+                 "\"%s\" would let others pass for it: write the one identity", id);
     }
 }
 

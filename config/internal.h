@@ -52,12 +52,12 @@ struct section {
     const char *name;
     const char *help;
     bool list;
+    bool tunneld;        /* its files are for mllp-tunneld's eyes, not the gateway's */
     size_t size;         /* of one object */
     size_t offset;       /* in struct config: the object itself, or the pointer to the array */
     size_t count_offset; /* lists */
     const struct setting *settings;
     size_t count;
-    bool tunneld; /* its files are for mllp-tunneld's eyes, not the gateway's */
 };
 
 /* table.c */

@@ -321,33 +321,30 @@ static const struct setting route_settings[] = {
 };
 #undef OWNER
 
-#define ONE(member, about)                                                                         \
+#define ONE(member, about, tunneld)                                                                \
     {                                                                                              \
-#member, about, false, sizeof(struct config_##member), offsetof(struct config, member), 0, \
-            member##_settings, COUNT(member##_settings), false                                     \
+#member, about, false, tunneld, sizeof(struct config_##member),                            \
+            offsetof(struct config, member), 0, member##_settings, COUNT(member##_settings)        \
     }
-#define MANY(key, kind, array, number, about)                                                      \
+#define MANY(key, kind, array, number, about, tunneld)                                             \
     {                                                                                              \
-        key, about, true, sizeof(struct config_##kind), offsetof(struct config, array),            \
-            offsetof(struct config, number), kind##_settings, COUNT(kind##_settings), false        \
+        key, about, true, tunneld, sizeof(struct config_##kind), offsetof(struct config, array),   \
+            offsetof(struct config, number), kind##_settings, COUNT(kind##_settings)               \
     }
 
 const struct section config_sections[] = {
-    ONE(gateway, "The process."),
-    ONE(spool, "Where messages are safe until they are delivered."),
-    ONE(admin, "What monitoring looks at."),
-    MANY("tls", tls, tls, tls_count, "Certificates and rules for TLS listeners; a list."),
-    {"tunneld", "The helper that keeps the tunnels, and what its silence means.", false,
-     sizeof(struct config_tunneld), offsetof(struct config, tunneld), 0, tunneld_settings,
-     COUNT(tunneld_settings), true},
-    {"tunnels", "IPsec tunnels; a list. For presets see above.", true,
-     sizeof(struct config_tunnel), offsetof(struct config, tunnels),
-     offsetof(struct config, tunnel_count), tunnel_settings, COUNT(tunnel_settings), true},
-    MANY("peers", peer, peers, peer_count, "Who may send; a list."),
-    MANY("listeners", listener, listeners, listener_count, "Where MLLP comes in; a list."),
-    MANY("stores", store, stores, store_count, "Where messages go; a list."),
+    ONE(gateway, "The process.", false),
+    ONE(spool, "Where messages are safe until they are delivered.", false),
+    ONE(admin, "What monitoring looks at.", false),
+    MANY("tls", tls, tls, tls_count, "Certificates and rules for TLS listeners; a list.", false),
+    ONE(tunneld, "The helper that keeps the tunnels, and what its silence means.", true),
+    MANY("tunnels", tunnel, tunnels, tunnel_count, "IPsec tunnels; a list. For presets see above.",
+         true),
+    MANY("peers", peer, peers, peer_count, "Who may send; a list.", false),
+    MANY("listeners", listener, listeners, listener_count, "Where MLLP comes in; a list.", false),
+    MANY("stores", store, stores, store_count, "Where messages go; a list.", false),
     MANY("routes", route, routes, route_count,
-         "Which listener's messages go to which store; a list."),
+         "Which listener's messages go to which store; a list.", false),
 };
 const size_t config_section_count = COUNT(config_sections);
 
