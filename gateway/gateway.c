@@ -347,6 +347,9 @@ void gateway_free(struct gateway **pointer)
         ingress_stop(gateway->ingress);
     }
     if (gateway->delivery_runs) {
+        /* What was handed out before is in the mailbox in front of the next call; what is handed out
+         * behind it (a lane's pause that ends just now) would find no router. */
+        spool_set_sink(gateway->spool, NULL);
         gateway_call(gateway->delivery, free_delivery_parts, gateway);
         gateway_call_spool(gateway, nothing, NULL); /* what the router gave back has arrived */
         loop_stop(gateway->delivery);

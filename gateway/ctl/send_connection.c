@@ -89,6 +89,21 @@ static ssize_t connection_write(struct send_connection *connection, const char *
     return written < 0 ? -errno : written;
 }
 
+static const char *connection_words(const struct send_connection *connection, ssize_t result)
+{
+    const char *problem = connection->tls == NULL ? "" : tls_session_problem(connection->tls);
+
+    if (problem != NULL && problem[0] != '\0')
+        return problem;
+    if (result != 0 && result != -EPIPE && result != -ECONNRESET)
+        return strerror((int)-result);
+    /* What an address or a certificate that is not listed looks like from here. */
+    if (!connection->answered)
+        return "the other side closed the connection before any answer; a gateway's log says why "
+               "(connection-refused, tls-handshake-failed)";
+    return result == 0 ? "the other side closed the connection" : strerror((int)-result);
+}
+
 static void connection_flush(struct send_connection *connection)
 {
     struct buffer *out = &connection->out;
@@ -101,7 +116,7 @@ static void connection_flush(struct send_connection *connection)
             return;
         }
         if (written < 0) {
-            send_connection_close(connection, strerror((int)-written));
+            send_connection_close(connection, connection_words(connection, written));
             return;
         }
         connection->out_at += (size_t)written;
@@ -251,20 +266,6 @@ static ssize_t connection_read(struct send_connection *connection)
         return tls_session_read(connection->tls, input, SEND_INPUT_BYTES);
     ssize_t got = recv(connection->fd, input, SEND_INPUT_BYTES, 0);
     return got < 0 ? -errno : got;
-}
-
-static const char *connection_words(const struct send_connection *connection, ssize_t result)
-{
-    const char *problem = connection->tls == NULL ? "" : tls_session_problem(connection->tls);
-
-    if (problem != NULL && problem[0] != '\0')
-        return problem;
-    if (result != 0)
-        return strerror((int)-result);
-    /* What an address or a certificate that is not listed looks like from here. */
-    return connection->answered ? "the other side closed the connection"
-                                : "the other side closed the connection before any answer; "
-                                  "a gateway's log says why (connection-refused)";
 }
 
 static void connection_input(struct send_connection *connection)
