@@ -7,20 +7,23 @@
 static void test_up_and_down_by_events(void **state)
 {
     (void)state;
-    play_script(IS_UP "show\n  up 0/0 0 flaps 0 rekeys\n"
+    play_script(IS_UP "show\n"
+                      "  up 0/0 0 flaps 0 rekeys\n"
                       "at 5000\n" DOWN_1 "  site up -> down\n"
-                      "show\n  down 0/0 1 flaps 0 rekeys\n"
-                      "why\n  the CHILD SA ended, the IKE SA stays at 5000\n");
+                      "show\n"
+                      "  down 0/0 1 flaps 0 rekeys\n"
+                      "why\n"
+                      "  the CHILD SA ended, the IKE SA stays at 5000\n");
 }
 
 static void test_only_up_yes_counts(void **state)
 {
     (void)state;
     /* ESTABLISHED and INSTALLED it says, and it is down all the same. */
-    play_script(IS_UP "ike-updown " IKE(
-        1, "tasks-active[ IKE_DPD ]") "\n  site up -> down\n" DOWN_1
-                                      "why\n  the other side stopped answering at 0\n");
-    play_script(NOTHING "child-updown up=no " IKE(1, CHILDREN(CHILD(1, ""))) "\n");
+    play_script(IS_UP "ike-updown IKE1{ tasks-active[ IKE_DPD ] }\n"
+                      "  site up -> down\n" DOWN_1 "why\n"
+                      "  the other side stopped answering at 0\n");
+    play_script(NOTHING "child-updown up=no IKE1{ children{ CHILD1{ } } }\n");
     play_script(NOTHING DOWN_1);
 }
 
@@ -28,10 +31,9 @@ static void test_an_ike_sa_alone_is_no_tunnel(void **state)
 {
     (void)state;
     play_script(NOTHING
-                "list-sa " IKE(1, "") "\n"
-                                      "ike-rekey " SITE
-                                      "{ old{ uniqueid=1 } new{ uniqueid=2 state=ESTABLISHED } }\n"
-                                      "list-sa " IKE(2, "") "\n");
+                "list-sa IKE1{ }\n"
+                "ike-rekey mllpgw-site{ old{ uniqueid=1 } new{ uniqueid=2 state=ESTABLISHED } }\n"
+                "list-sa IKE2{ }\n");
 }
 
 static void test_states_that_carry_nothing(void **state)
@@ -43,28 +45,31 @@ static void test_states_that_carry_nothing(void **state)
     for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
         char script[512];
         snprintf(script, sizeof script,
-                 NOTHING "begin\nlist-sa " SITE
-                         "{ uniqueid=1 state=ESTABLISHED child-sas{ c{ name=" SITE
-                         " uniqueid=1 state=%s } } }\nend whole\n",
+                 NOTHING "begin\n"
+                         "list-sa IKE1{ children{ c{ name=mllpgw-site uniqueid=1 state=%s } } }\n"
+                         "end whole\n",
                  states[i]);
         play_script(script);
     }
-    play_script(NOTHING "list-sa " IKE(
-        1, CHILDREN("c{ name=" SITE " uniqueid=1 state=REKEYING }")) "\n  site down -> up\n");
-    play_script(NOTHING "list-sa " IKE(
-        1, CHILDREN("c{ name=" SITE " uniqueid=1 state=UPDATING }")) "\n  site down -> up\n");
+    play_script(NOTHING
+                "list-sa IKE1{ children{ c{ name=mllpgw-site uniqueid=1 state=REKEYING } } }\n"
+                "  site down -> up\n");
+    play_script(NOTHING
+                "list-sa IKE1{ children{ c{ name=mllpgw-site uniqueid=1 state=UPDATING } } }\n"
+                "  site down -> up\n");
     /* The event says that it is up; what it leaves out is no contradiction. */
-    play_script(NOTHING "child-updown up=yes " IKE(
-        1, CHILDREN(SITE "{ uniqueid=1 }")) "\n  site down -> up\n");
+    play_script(NOTHING "child-updown up=yes IKE1{ children{ mllpgw-site{ uniqueid=1 } } }\n"
+                        "  site down -> up\n");
 }
 
 static void test_one_of_several_going_down_keeps_it_up(void **state)
 {
     (void)state;
-    play_script(
-        IS_UP "child-updown up=yes " IKE(1, CHILDREN(CHILD(2, ""))) "\n" DOWN_1 "child-updown " IKE(
-            1, CHILDREN(CHILD(2, ""))) "\n  site up -> down\n"
-                                       "show\n  down 0/0 1 flaps 0 rekeys\n");
+    play_script(IS_UP "child-updown up=yes IKE1{ children{ CHILD2{ } } }\n" DOWN_1
+                      "child-updown IKE1{ children{ CHILD2{ } } }\n"
+                      "  site up -> down\n"
+                      "show\n"
+                      "  down 0/0 1 flaps 0 rekeys\n");
 }
 
 static void test_others_are_not_looked_at(void **state)
@@ -72,49 +77,63 @@ static void test_others_are_not_looked_at(void **state)
     (void)state;
     play_script(
         NOTHING
-        "child-updown up=yes site{ uniqueid=1 child-sas{ c{ name=site uniqueid=1 "
+        "child-updown up=yes site{ uniqueid=1 child-sas{ c{ name=site uniqueid=1 state=INSTALLED "
+        "} } }\n"
+        "child-updown up=yes mllpgw-other{ uniqueid=1 child-sas{ c{ name=mllpgw-other uniqueid=1 "
         "state=INSTALLED } } }\n"
-        "child-updown up=yes mllpgw-other{ uniqueid=1 child-sas{ c{ "
-        "name=mllpgw-other uniqueid=1 state=INSTALLED } } }\n"
         /* a CHILD SA that somebody else put into our connection */
-        "child-updown up=yes " IKE(
-            1, CHILDREN(
-                   "x{ name=x uniqueid=1 "
-                   "state=INSTALLED }")) "\n"
-                                         "child-updown up=yes mllpgw-two{ uniqueid=2 child-sas{ c{ "
-                                         "name=mllpgw-two uniqueid=5 state=INSTALLED } } }\n"
-                                         "  two down -> up\n");
+        "child-updown up=yes IKE1{ children{ x{ name=x uniqueid=1 state=INSTALLED } } }\n"
+        "child-updown up=yes mllpgw-two{ uniqueid=2 child-sas{ c{ name=mllpgw-two uniqueid=5 "
+        "state=INSTALLED } } }\n"
+        "  two down -> up\n");
 }
 
 static void test_connecting(void **state)
 {
     (void)state;
-    play_script(NOTHING "begin\nlist-sa " SITE "{ uniqueid=1 state=CONNECTING }\n"
-                        "  site down -> connecting\nend\n"
-                        "ike-updown up=yes " IKE(1, "") "\n" UP_1 "  site connecting -> up\n");
+    play_script(NOTHING "begin\n"
+                        "list-sa mllpgw-site{ uniqueid=1 state=CONNECTING }\n"
+                        "  site down -> connecting\n"
+                        "end\n"
+                        "ike-updown up=yes IKE1{ }\n" UP_1 "  site connecting -> up\n");
     /* Without an answer it goes away. */
-    play_script(NOTHING "begin\nlist-sa " SITE "{ uniqueid=1 state=CREATED }\n"
-                        "  site down -> connecting\nend\n"
-                        "begin\nend\nbegin\nend\n  site connecting -> down\n"
-                        "show\n  down 0/0 0 flaps 0 rekeys\n");
+    play_script(NOTHING "begin\n"
+                        "list-sa mllpgw-site{ uniqueid=1 state=CREATED }\n"
+                        "  site down -> connecting\n"
+                        "end\n"
+                        "begin\n"
+                        "end\n"
+                        "begin\n"
+                        "end\n"
+                        "  site connecting -> down\n"
+                        "show\n"
+                        "  down 0/0 0 flaps 0 rekeys\n");
     /* Established, and no CHILD SA comes of it. */
-    play_script(NOTHING "ike-updown up=yes " IKE(
-        1, "") "\n  site down -> connecting\n"
-               "begin\nlist-sa " IKE(1, "") "\nend\n"
-                                            "begin\nlist-sa " IKE(
-                                                1, "") "\nend\n  site connecting -> down\n");
-    play_script(NOTHING "list-sa " IKE(
-        1, "tasks-queued[ CHILD_CREATE ]") "\n  site down -> connecting\n"
-                                           "list-sa " IKE(1, "") "\n  site connecting -> down\n");
+    play_script(NOTHING "ike-updown up=yes IKE1{ }\n"
+                        "  site down -> connecting\n"
+                        "begin\n"
+                        "list-sa IKE1{ }\n"
+                        "end\n"
+                        "begin\n"
+                        "list-sa IKE1{ }\n"
+                        "end\n"
+                        "  site connecting -> down\n");
+    play_script(NOTHING "list-sa IKE1{ tasks-queued[ CHILD_CREATE ] }\n"
+                        "  site down -> connecting\n"
+                        "list-sa IKE1{ }\n"
+                        "  site connecting -> down\n");
 }
 
 static void test_refused_while_being_set_up(void **state)
 {
     (void)state;
-    play_script(NOTHING "at 7\nike-updown " SITE "{ uniqueid=3 state=CONNECTING }\n"
-                        "why\n  refused while being set up: key, identities or proposals don't "
-                        "match at 7\n"
-                        "show\n  down 0/0 0 flaps 0 rekeys\n");
+    play_script(NOTHING
+                "at 7\n"
+                "ike-updown mllpgw-site{ uniqueid=3 state=CONNECTING }\n"
+                "why\n"
+                "  refused while being set up: key, identities or proposals don't match at 7\n"
+                "show\n"
+                "  down 0/0 0 flaps 0 rekeys\n");
 }
 
 /* --- rekeys ------------------------------------------------------------------------------- */
@@ -123,76 +142,63 @@ static void test_a_child_rekey_is_no_flap(void **state)
 {
     (void)state;
     play_script(
-        IS_UP CHILD_REKEY(1, 1, 2)
-        /* both listed for five seconds */
-        "begin\n" LIST(
-            1,
-            SITE "-1{ name=" SITE " uniqueid=1 state=DELETED } " CHILD(
-                2, "")) "end\n"
-                        "begin\n" LIST(
-                            1,
-                            CHILD(2, "")) "end\n"
-                                          "begin\n" LIST(
-                                              1,
-                                              CHILD(2,
-                                                    "")) "end\n"
-                                                         "show\n  up 0/0 0 flaps 1 rekeys\n"
-                                                         "child-updown " IKE(
-                                                             1,
-                                                             CHILDREN(CHILD(
-                                                                 2, ""))) "\n  site up -> down\n");
+        IS_UP "child-rekey IKE1{ children{ both{ OLD1{ } NEW2{ } } } }\n"
+              /* both listed for five seconds */
+              "begin\n"
+              "list-sa IKE1{ children{ mllpgw-site-1{ name=mllpgw-site uniqueid=1 state=DELETED } "
+              "CHILD2{ } } }\n"
+              "end\n"
+              "begin\n"
+              "list-sa IKE1{ children{ CHILD2{ } } }\n"
+              "end\n"
+              "begin\n"
+              "list-sa IKE1{ children{ CHILD2{ } } }\n"
+              "end\n"
+              "show\n"
+              "  up 0/0 0 flaps 1 rekeys\n"
+              "child-updown IKE1{ children{ CHILD2{ } } }\n"
+              "  site up -> down\n");
 }
 
 static void test_the_predecessor_does_not_count(void **state)
 {
     (void)state;
     /* Its state may still read INSTALLED; when the new one goes, the tunnel goes. */
-    play_script(IS_UP "child-rekey " IKE(
-        1,
-        CHILDREN(
-            SITE
-            "{ old{ name=" SITE " uniqueid=1 "
-            "state=INSTALLED } new{ name=" SITE
-            " uniqueid=2 state=INSTALLED } }")) "\n"
-                                                "begin\n" LIST(
-                                                    1,
-                                                    CHILD(1, "") " " CHILD(
-                                                        2,
-                                                        "")) "end\n"
-                                                             "child-updown " IKE(
-                                                                 1,
-                                                                 CHILDREN(CHILD(
-                                                                     2,
-                                                                     ""))) "\n  site up -> down\n");
+    play_script(IS_UP "child-rekey IKE1{ children{ mllpgw-site{ old{ name=mllpgw-site uniqueid=1 "
+                      "state=INSTALLED } new{ name=mllpgw-site uniqueid=2 state=INSTALLED } } } }\n"
+                      "begin\n"
+                      "list-sa IKE1{ children{ CHILD1{ } CHILD2{ } } }\n"
+                      "end\n"
+                      "child-updown IKE1{ children{ CHILD2{ } } }\n"
+                      "  site up -> down\n");
 }
 
 static void test_an_ike_rekey_moves_the_children(void **state)
 {
     (void)state;
     play_script(IS_UP
-                "ike-rekey " SITE "{ old{ uniqueid=1 state=ESTABLISHED } "
-                "new{ uniqueid=2 state=ESTABLISHED } }\n"
-                "show\n  up 0/0 0 flaps 1 rekeys\n"
+                "ike-rekey mllpgw-site{ old{ uniqueid=1 state=ESTABLISHED } new{ uniqueid=2 "
+                "state=ESTABLISHED } }\n"
+                "show\n"
+                "  up 0/0 0 flaps 1 rekeys\n"
                 /* the old one's end is not the tunnel's */
-                "ike-updown " SITE "{ uniqueid=1 state=DELETING }\n"
-                "begin\n" LIST(
-                    2, CHILD(1, "")) "end whole\n"
-                                     "ike-updown " SITE
-                                     "{ uniqueid=2 state=DELETING tasks-passive[ IKE_DELETE ] }\n"
-                                     "  site up -> down\n"
-                                     "why\n  the other side ended the tunnel at 0\n");
+                "ike-updown mllpgw-site{ uniqueid=1 state=DELETING }\n"
+                "begin\n"
+                "list-sa IKE2{ children{ CHILD1{ } } }\n"
+                "end whole\n"
+                "ike-updown mllpgw-site{ uniqueid=2 state=DELETING tasks-passive[ IKE_DELETE ] }\n"
+                "  site up -> down\n"
+                "why\n"
+                "  the other side ended the tunnel at 0\n");
 }
 
 static void test_reauthentication_overlaps(void **state)
 {
     (void)state;
-    play_script(IS_UP "ike-updown up=yes " IKE(
-        2, "") "\n"
-               "child-updown up=yes " IKE(
-                   2, CHILDREN(CHILD(2, ""))) "\n"
-                                              "ike-updown " SITE
-                                              "{ uniqueid=1 state=DELETING }\n" DOWN_1
-                                              "show\n  up 0/0 0 flaps 0 rekeys\n");
+    play_script(IS_UP "ike-updown up=yes IKE2{ }\n"
+                      "child-updown up=yes IKE2{ children{ CHILD2{ } } }\n"
+                      "ike-updown mllpgw-site{ uniqueid=1 state=DELETING }\n" DOWN_1 "show\n"
+                      "  up 0/0 0 flaps 0 rekeys\n");
 }
 
 /* --- listings ----------------------------------------------------------------------------- */
@@ -200,9 +206,17 @@ static void test_reauthentication_overlaps(void **state)
 static void test_unknown_until_listed(void **state)
 {
     (void)state;
-    play_script("begin\n" LIST(1, CHILD(1, "")) "  site unknown -> up\n"
-                                                "end whole\n  two unknown -> down\n");
-    play_script("begin\nend\nbegin\nend\n  site unknown -> down\n  two unknown -> down\n");
+    play_script("begin\n"
+                "list-sa IKE1{ children{ CHILD1{ } } }\n"
+                "  site unknown -> up\n"
+                "end whole\n"
+                "  two unknown -> down\n");
+    play_script("begin\n"
+                "end\n"
+                "begin\n"
+                "end\n"
+                "  site unknown -> down\n"
+                "  two unknown -> down\n");
     play_script(UP_1 "  site unknown -> up\n" DOWN_1 "  site up -> down\n");
 }
 
@@ -210,95 +224,114 @@ static void test_a_busy_ike_sa_is_not_gone(void **state)
 {
     (void)state;
     /* noblock passes over it once; a second time it is gone. */
-    play_script(IS_UP "begin\nend\n"
-                      "begin\n" LIST(1, CHILD(1, "")) "end\n"
-                                                      "begin\nend\n"
-                                                      "begin\nend\n  site up -> down\n"
-                                                      "show\n  down 0/0 1 flaps 0 rekeys\n");
-    play_script(IS_UP "begin\nend whole\n  site up -> down\n");
+    play_script(IS_UP "begin\n"
+                      "end\n"
+                      "begin\n"
+                      "list-sa IKE1{ children{ CHILD1{ } } }\n"
+                      "end\n"
+                      "begin\n"
+                      "end\n"
+                      "begin\n"
+                      "end\n"
+                      "  site up -> down\n"
+                      "show\n"
+                      "  down 0/0 1 flaps 0 rekeys\n");
+    play_script(IS_UP "begin\n"
+                      "end whole\n"
+                      "  site up -> down\n");
 }
 
 static void test_events_during_a_listing_win(void **state)
 {
     (void)state;
     /* Ended, and the item that charon had written before comes behind. */
-    play_script(IS_UP
-                "begin\n" DOWN_1
-                "  site up -> down\n" LIST(1, CHILD(1, "")) "end whole\n"
-                                                            "begin\nend whole\n"
-                                                            "show\n  down 0/0 1 flaps 0 rekeys\n");
-    play_script(IS_UP "begin\nike-updown " SITE
-                      "{ uniqueid=1 state=DELETING }\n  site up -> down\n" LIST(
-                          1, CHILD(1, "")) "end whole\n");
+    play_script(IS_UP "begin\n" DOWN_1 "  site up -> down\n"
+                      "list-sa IKE1{ children{ CHILD1{ } } }\n"
+                      "end whole\n"
+                      "begin\n"
+                      "end whole\n"
+                      "show\n"
+                      "  down 0/0 1 flaps 0 rekeys\n");
+    play_script(IS_UP "begin\n"
+                      "ike-updown mllpgw-site{ uniqueid=1 state=DELETING }\n"
+                      "  site up -> down\n"
+                      "list-sa IKE1{ children{ CHILD1{ } } }\n"
+                      "end whole\n");
     /* Came up behind the place where the listing was. */
-    play_script(NOTHING "begin\n" UP_1 "  site down -> up\nend whole\n"
-                        "show\n  up 0/0 0 flaps 0 rekeys\n");
+    play_script(NOTHING "begin\n" UP_1 "  site down -> up\n"
+                        "end whole\n"
+                        "show\n"
+                        "  up 0/0 0 flaps 0 rekeys\n");
 }
 
 static void test_losing_charon_is_unknown_not_down(void **state)
 {
     (void)state;
-    play_script(
-        IS_UP
-        "lost\n  site up -> unknown\n  two down -> unknown\n"
-        "show\n  unknown 0/0 0 flaps 0 rekeys\n"
-        "begin\n" LIST(1, CHILD(1, "")) "  site unknown -> up\nend\n"
-                                        "begin\n" LIST(
-                                            1, CHILD(1, "")) "end\n  two unknown -> down\n"
-                                                             "show\n  up 0/0 0 flaps 0 rekeys\n");
+    play_script(IS_UP "lost\n"
+                      "  site up -> unknown\n"
+                      "  two down -> unknown\n"
+                      "show\n"
+                      "  unknown 0/0 0 flaps 0 rekeys\n"
+                      "begin\n"
+                      "list-sa IKE1{ children{ CHILD1{ } } }\n"
+                      "  site unknown -> up\n"
+                      "end\n"
+                      "begin\n"
+                      "list-sa IKE1{ children{ CHILD1{ } } }\n"
+                      "end\n"
+                      "  two unknown -> down\n"
+                      "show\n"
+                      "  up 0/0 0 flaps 0 rekeys\n");
 }
 
 static void test_what_vanished_meanwhile_is_down(void **state)
 {
     (void)state;
-    play_script(IS_UP "lost\n  site up -> unknown\n  two down -> unknown\n"
-                      "begin\nend whole\n  site unknown -> down\n  two unknown -> down\n"
-                      "show\n  down 0/0 1 flaps 0 rekeys\n");
+    play_script(IS_UP "lost\n"
+                      "  site up -> unknown\n"
+                      "  two down -> unknown\n"
+                      "begin\n"
+                      "end whole\n"
+                      "  site unknown -> down\n"
+                      "  two unknown -> down\n"
+                      "show\n"
+                      "  down 0/0 1 flaps 0 rekeys\n");
     /* The same where busy ones are passed over: it takes one more. */
-    play_script(IS_UP "lost\n  site up -> unknown\n  two down -> unknown\n"
-                      "begin\nend\n"
-                      "begin\nend\n  site unknown -> down\n  two unknown -> down\n");
+    play_script(IS_UP "lost\n"
+                      "  site up -> unknown\n"
+                      "  two down -> unknown\n"
+                      "begin\n"
+                      "end\n"
+                      "begin\n"
+                      "end\n"
+                      "  site unknown -> down\n"
+                      "  two unknown -> down\n");
 }
 
 static void test_a_restarted_charon_counts_anew(void **state)
 {
     (void)state;
     /* The old CHILD SA 1 is not the new CHILD SA 1, and nothing of it makes the tunnel up. */
-    play_script(NOTHING "child-updown up=yes " IKE(
-        1,
-        CHILDREN(CHILD(
-            1,
-            "spi-in=a bytes-in=100 "
-            "bytes-out=10"))) "\n"
-                              "  site down -> up\n"
-                              "ike-updown up=yes " IKE(
-                                  1,
-                                  "") "\n"
-                                      "ike-updown " IKE(
-                                          1,
-                                          "") "\n  site up -> down\n"
-                                              "child-updown up=yes " IKE(
-                                                  2,
-                                                  CHILDREN(CHILD(
-                                                      2,
-                                                      "spi-in=b"))) "\n"
-                                                                    "  site down -> up\n"
-                                                                    "lost\n  site up -> unknown\n  two down -> unknown\n"
-                                                                    "begin\n"
-                                                                    "child-updown up=yes " IKE(
-                                                                        1,
-                                                                        CHILDREN(CHILD(
-                                                                            1,
-                                                                            "spi-in=c bytes-in=5 "
-                                                                            "bytes-out=6"))) "\n"
-                                                                                             "  site unknown -> up\n"
-                                                                                             "child-updown " IKE(
-                                                                                                 1,
-                                                                                                 CHILDREN(CHILD(
-                                                                                                     1,
-                                                                                                     "spi-in=c"))) "\n  site up -> down\n"
-                                                                                                                   "end\n"
-                                                                                                                   "show\n  down 105/16 2 flaps 0 rekeys\n");
+    play_script(
+        NOTHING
+        "child-updown up=yes IKE1{ children{ CHILD1{ spi-in=a bytes-in=100 bytes-out=10 } } }\n"
+        "  site down -> up\n"
+        "ike-updown up=yes IKE1{ }\n"
+        "ike-updown IKE1{ }\n"
+        "  site up -> down\n"
+        "child-updown up=yes IKE2{ children{ CHILD2{ spi-in=b } } }\n"
+        "  site down -> up\n"
+        "lost\n"
+        "  site up -> unknown\n"
+        "  two down -> unknown\n"
+        "begin\n"
+        "child-updown up=yes IKE1{ children{ CHILD1{ spi-in=c bytes-in=5 bytes-out=6 } } }\n"
+        "  site unknown -> up\n"
+        "child-updown IKE1{ children{ CHILD1{ spi-in=c } } }\n"
+        "  site up -> down\n"
+        "end\n"
+        "show\n"
+        "  down 105/16 2 flaps 0 rekeys\n");
 }
 
 /* --- the rest ----------------------------------------------------------------------------- */
@@ -306,14 +339,16 @@ static void test_a_restarted_charon_counts_anew(void **state)
 static void test_alerts(void **state)
 {
     (void)state;
-    play_script(NOTHING "at 5\nalert type=ts-mismatch ike-sa{ " IKE(
-        1, "") " }\n"
-               "why\n  the subnets of both sides don't match at 5\n"
-               "at 6\nalert type=retransmit-send ike-sa{ " IKE(
-                   1, "") " }\n"
-                          "alert type=peer-auth-failed ike-sa{ mllpgw-two{ uniqueid=9 } }\n"
-                          "alert type=proposal-mismatch-ike\n"
-                          "why\n  the subnets of both sides don't match at 5\n");
+    play_script(NOTHING "at 5\n"
+                        "alert type=ts-mismatch ike-sa{ IKE1{ } }\n"
+                        "why\n"
+                        "  the subnets of both sides don't match at 5\n"
+                        "at 6\n"
+                        "alert type=retransmit-send ike-sa{ IKE1{ } }\n"
+                        "alert type=peer-auth-failed ike-sa{ mllpgw-two{ uniqueid=9 } }\n"
+                        "alert type=proposal-mismatch-ike\n"
+                        "why\n"
+                        "  the subnets of both sides don't match at 5\n");
 }
 
 static void test_addresses_change(void **state)
@@ -325,11 +360,8 @@ static void test_addresses_change(void **state)
     (void)state;
     run_script(
         &play,
-        "list-sa " IKE(
-            1,
-            "local-host=192.0.2.1 remote-host=192.0.2.2") "\n"
-                                                          "ike-update local-host=192.0.2.1 remote-host=198.51.100.7 " IKE(
-                                                              1, "remote-host=192.0.2.2") "\n");
+        "list-sa IKE1{ local-host=192.0.2.1 remote-host=192.0.2.2 }\n"
+        "ike-update local-host=192.0.2.1 remote-host=198.51.100.7 IKE1{ remote-host=192.0.2.2 }\n");
     assert_string_equal(tunnel_shown_ike(site)->sa.remote_host, "198.51.100.7");
     assert_string_equal(tunnel_shown_ike(site)->sa.local_host, "192.0.2.1");
     tunnels_free(&play.tunnels);
@@ -345,8 +377,10 @@ static void test_another_configuration(void **state)
 
     (void)state;
     assert_int_equal(tunnels_configure(play.tunnels, 0, first, 2), 0);
-    run_script(&play, "at 10\nlist-sa " IKE(1, CHILDREN(CHILD(1, "bytes-in=5 encr-alg=AES_GCM_16 "
-                                                                 "encr-keysize=128"))) "\n");
+    run_script(
+        &play,
+        "at 10\n"
+        "list-sa IKE1{ children{ CHILD1{ bytes-in=5 encr-alg=AES_GCM_16 encr-keysize=128 } } }\n");
     uint64_t version = tunnels_version(play.tunnels);
     assert_int_equal(tunnels_configure(play.tunnels, 20, second, 2), 0);
     assert_int_equal(tunnels_count(play.tunnels), 2);
@@ -374,7 +408,7 @@ static void test_versions(void **state)
     (void)state;
     run_script(&play, UP_1);
     assert_int_equal(tunnels_version(play.tunnels), ++version);
-    run_script(&play, LIST(1, CHILD(1, "bytes-in=5"))); /* counters only */
+    run_script(&play, "list-sa IKE1{ children{ CHILD1{ bytes-in=5 } } }\n"); /* counters only */
     assert_int_equal(tunnels_version(play.tunnels), version);
     tunnels_alert(play.tunnels, 3, "site", "refused");
     tunnels_alert(play.tunnels, 3, "nobody", "refused");
@@ -388,8 +422,8 @@ static void test_versions(void **state)
 
 /* --- what charon really sent -------------------------------------------------------------- */
 
-/* As the owner does it: the response behind items ends a listing; other commands' responses lie between,
- * so that one without items counts only at the beginning, where nothing was listed yet. */
+/* As the owner does it: the response behind items ends a listing. Other commands' responses lie
+ * between, so that one without items counts only at the beginning, where nothing was listed yet. */
 static void see(const struct vici_packet *packet, void *context)
 {
     struct play *play = context;

@@ -7,29 +7,36 @@
 static void test_counters_survive_rekeys(void **state)
 {
     (void)state;
-    play_script(IS_UP "begin\n" LIST(
-        1,
-        CHILD(
-            1,
-            "bytes-in=100 bytes-out=50")) "end\n"
-                                          "show\n  up 100/50 0 flaps 0 rekeys\n" CHILD_REKEY(1, 1, 2) "begin\n" LIST(
-                                              1,
-                                              CHILD(1, "bytes-in=110 bytes-out=50") " " CHILD(
-                                                  2, "bytes-in=7 bytes-out=3")) "end\n"
-                                                                                "show\n  up 117/53 0 flaps 1 rekeys\n"
-                                                                                "begin\n" LIST(1, CHILD(2, "bytes-in=8 bytes-out=3")) "end\n"
-                                                                                                                                      "begin\n" LIST(1, CHILD(2, "bytes-in=9 bytes-out=3")) "end\n"
-                                                                                                                                                                                            "begin\n" LIST(1, CHILD(2, "bytes-in=10 bytes-out=3")) "end\n"
-                                                                                                                                                                                                                                                   "show\n  up 120/53 0 flaps 1 rekeys\n"
-                                                                                                                                                                                                                                                   "ike-updown " IKE(1,
-                                                                                                                                                                                                                                                                     "") "\n  site up -> down\n"
-                                                                                                                                                                                                                                                                         /* the last bytes come with the CHILD SA's own event */
-                                                                                                                                                                                                                                                                         "child-updown " IKE(
-                                                                                                                                                                                                                                                                             1,
-                                                                                                                                                                                                                                                                             CHILDREN(CHILD(
-                                                                                                                                                                                                                                                                                 2,
-                                                                                                                                                                                                                                                                                 "bytes-in=30 bytes-out=4"))) "\n"
-                                                                                                                                                                                                                                                                                                              "show\n  down 140/54 1 flaps 1 rekeys\n");
+    play_script(IS_UP
+                "begin\n"
+                "list-sa IKE1{ children{ CHILD1{ bytes-in=100 bytes-out=50 } } }\n"
+                "end\n"
+                "show\n"
+                "  up 100/50 0 flaps 0 rekeys\n"
+                "child-rekey IKE1{ children{ both{ OLD1{ } NEW2{ } } } }\n"
+                "begin\n"
+                "list-sa IKE1{ children{ CHILD1{ bytes-in=110 bytes-out=50 } CHILD2{ bytes-in=7 "
+                "bytes-out=3 } } }\n"
+                "end\n"
+                "show\n"
+                "  up 117/53 0 flaps 1 rekeys\n"
+                "begin\n"
+                "list-sa IKE1{ children{ CHILD2{ bytes-in=8 bytes-out=3 } } }\n"
+                "end\n"
+                "begin\n"
+                "list-sa IKE1{ children{ CHILD2{ bytes-in=9 bytes-out=3 } } }\n"
+                "end\n"
+                "begin\n"
+                "list-sa IKE1{ children{ CHILD2{ bytes-in=10 bytes-out=3 } } }\n"
+                "end\n"
+                "show\n"
+                "  up 120/53 0 flaps 1 rekeys\n"
+                "ike-updown IKE1{ }\n"
+                "  site up -> down\n"
+                /* the last bytes come with the CHILD SA's own event */
+                "child-updown IKE1{ children{ CHILD2{ bytes-in=30 bytes-out=4 } } }\n"
+                "show\n"
+                "  down 140/54 1 flaps 1 rekeys\n");
 }
 
 static void test_last_packets(void **state)
@@ -41,13 +48,14 @@ static void test_last_packets(void **state)
     (void)state;
     run_script(&play, "at 100000\n" UP_1);
     assert_int_equal(site->last_in_ms, -1);
-    run_script(&play, "list-sa " IKE(1, CHILDREN(CHILD(1, "bytes-in=1 bytes-out=1 use-in=4 "
-                                                          "use-out=60"))) "\n");
+    run_script(
+        &play,
+        "list-sa IKE1{ children{ CHILD1{ bytes-in=1 bytes-out=1 use-in=4 use-out=60 } } }\n");
     assert_int_equal(site->last_in_ms, 96000);
     assert_int_equal(site->last_out_ms, 40000);
     /* Another CHILD SA that was never used does not take it back. */
-    run_script(&play, "at 200000\nlist-sa " IKE(1, CHILDREN(CHILD(2, "bytes-in=0 bytes-out=0 "
-                                                                     "use-out=1"))) "\n");
+    run_script(&play, "at 200000\n"
+                      "list-sa IKE1{ children{ CHILD2{ bytes-in=0 bytes-out=0 use-out=1 } } }\n");
     assert_int_equal(site->last_in_ms, 96000);
     assert_int_equal(site->last_out_ms, 199000);
     tunnels_free(&play.tunnels);
@@ -67,39 +75,27 @@ static void test_cipher_drift(void **state)
 
     (void)state;
     play_wanted(
-        &wanted,
-        NOTHING "list-sa " IKE(
-            1,
-            "encr-alg=AES_CBC encr-keysize=256 integ-alg=HMAC_SHA2_256_128 "
-            "prf-alg=PRF_HMAC_SHA2_256 dh-group=MODP_2048 " CHILDREN(CHILD(
-                1,
-                "encr-alg=AES_GCM_16 encr-keysize=128"))) "\n"
-                                                          "  site down -> up\n"
-                                                          "warnings\n"
-                                                          "list-sa " IKE(
-                                                              1,
-                                                              "encr-alg=AES_CBC encr-keysize=128 integ-alg=HMAC_SHA2_256_128 "
-                                                              "prf-alg=PRF_HMAC_SHA2_256 dh-group=MODP_2048 " CHILDREN(CHILD(
-                                                                  1,
-                                                                  "encr-alg=AES_GCM_16 encr-keysize=128"))) "\n"
-                                                                                                            "warnings\n  the IKE SA's algorithms are not among ike_proposals\n"
-                                                                                                            "list-sa " IKE(
-                                                                                                                1,
-                                                                                                                "encr-alg=AES_GCM_16 encr-keysize=256 "
-                                                                                                                "prf-alg=PRF_HMAC_SHA2_384 dh-group=ECP_384 " CHILDREN(
-                                                                                                                    CHILD(
-                                                                                                                        1,
-                                                                                                                        "encr-alg=AES_GCM_16 encr-keysize=128 "
-                                                                                                                        "dh-group=MODP_1024"))) "\n"
-                                                                                                                                                "warnings\n  a CHILD SA's algorithms are not among esp_proposals\n"
-                                                                                                                                                /* what went down drifts no more */
-                                                                                                                                                "ike-updown " IKE(
-                                                                                                                                                    1,
-                                                                                                                                                    "") "\n  site up -> down\n"
-                                                                                                                                                        "warnings\n");
+        &wanted, NOTHING
+        "list-sa IKE1{ encr-alg=AES_CBC encr-keysize=256 integ-alg=HMAC_SHA2_256_128 "
+        "prf-alg=PRF_HMAC_SHA2_256 dh-group=MODP_2048 children{ CHILD1{ encr-alg=AES_GCM_16 "
+        "encr-keysize=128 } } }\n"
+        "  site down -> up\n"
+        "warnings\n"
+        "list-sa IKE1{ encr-alg=AES_CBC encr-keysize=128 integ-alg=HMAC_SHA2_256_128 "
+        "prf-alg=PRF_HMAC_SHA2_256 dh-group=MODP_2048 children{ CHILD1{ encr-alg=AES_GCM_16 "
+        "encr-keysize=128 } } }\n"
+        "warnings\n"
+        "  the IKE SA's algorithms are not among ike_proposals\n"
+        "list-sa IKE1{ encr-alg=AES_GCM_16 encr-keysize=256 prf-alg=PRF_HMAC_SHA2_384 "
+        "dh-group=ECP_384 children{ CHILD1{ encr-alg=AES_GCM_16 encr-keysize=128 "
+        "dh-group=MODP_1024 } } }\n"
+        "warnings\n"
+        "  a CHILD SA's algorithms are not among esp_proposals\n"
+        /* what went down drifts no more */
+        "ike-updown IKE1{ }\n"
+        "  site up -> down\n"
+        "warnings\n");
 }
-
-#define TS(id, local, remote) CHILD(id, "local-ts[ " local " ] remote-ts[ " remote " ]")
 
 static void test_narrowed(void **state)
 {
@@ -112,94 +108,102 @@ static void test_narrowed(void **state)
 
     (void)state;
     play_wanted(
-        &wanted,
-        NOTHING LIST(
-            1,
-            TS(1, "10.20.0.0/24",
-               "10.10.0.0/24 10.11.0.0/24")) "  site down -> up\n"
-                                             "warnings\n" LIST(1, TS(1, "10.20.0.0/24",
-                                                                     "10.10.0.0/24")) SAYS_NARROWED
-                                                 /* a CHILD SA for each pair of subnets */
-                                                 LIST(
-                                                     1,
-                                                     TS(1, "10.20.0.0/24", "10.10.0.0/24") " " TS(
-                                                         2, "10.20.0.0/24",
-                                                         "10.11.0.0/24")) "warnings\n"
-                                                                          "child-updown " IKE(
-                                                                              1,
-                                                                              CHILDREN(CHILD(
-                                                                                  2,
-                                                                                  ""))) "\n" SAYS_NARROWED
-                                                                              LIST(
-                                                                                  1,
-                                                                                  TS(1,
-                                                                                     "10.20.0.0/25",
-                                                                                     "10.8.0.0/13"))
-                                                                                  SAYS_NARROWED LIST(
-                                                                                      1,
-                                                                                      TS(1,
-                                                                                         "10.20.0.0/24[tcp/2575]",
-                                                                                         "10.8.0.0/13")) SAYS_NARROWED
-                                                                                      /* more than wanted is not less */
-                                                                                      LIST(
-                                                                                          1,
-                                                                                          TS(1,
-                                                                                             "0.0.0.0/0",
-                                                                                             "0.0.0.0/0")) "warnings\n"
+        &wanted, NOTHING
+        "list-sa IKE1{ children{ CHILD1{ local-ts[ 10.20.0.0/24 ] remote-ts[ 10.10.0.0/24 "
+        "10.11.0.0/24 ] } } }\n"
+        "  site down -> up\n"
+        "warnings\n"
+        "list-sa IKE1{ children{ CHILD1{ local-ts[ 10.20.0.0/24 ] remote-ts[ 10.10.0.0/24 ] } } "
+        "}\n" SAYS_NARROWED
+        /* a CHILD SA for each pair of subnets */
+        "list-sa IKE1{ children{ CHILD1{ local-ts[ 10.20.0.0/24 ] remote-ts[ 10.10.0.0/24 ] } "
+        "CHILD2{ local-ts[ 10.20.0.0/24 ] remote-ts[ 10.11.0.0/24 ] } } }\n"
+        "warnings\n"
+        "child-updown IKE1{ children{ CHILD2{ } } }\n" SAYS_NARROWED
+        "list-sa IKE1{ children{ CHILD1{ local-ts[ 10.20.0.0/25 ] remote-ts[ 10.8.0.0/13 ] } } "
+        "}\n" SAYS_NARROWED
+        "list-sa IKE1{ children{ CHILD1{ local-ts[ 10.20.0.0/24[tcp/2575] ] remote-ts[ "
+        "10.8.0.0/13 ] } } }\n" SAYS_NARROWED
+        /* more than wanted is not less */
+        "list-sa IKE1{ children{ CHILD1{ local-ts[ 0.0.0.0/0 ] remote-ts[ 0.0.0.0/0 ] } } }\n"
+        "warnings\n"
         /* what can't be read, and what isn't said */
-        LIST(1, TS(1, "10.20.0.0/25 %any", "0.0.0.0/0")) "warnings\n" LIST(
-            1, CHILD(1, "")) "warnings\n");
+        "list-sa IKE1{ children{ CHILD1{ local-ts[ 10.20.0.0/25 %any ] remote-ts[ 0.0.0.0/0 ] } "
+        "} }\n"
+        "warnings\n"
+        "list-sa IKE1{ children{ CHILD1{ } } }\n"
+        "warnings\n");
 }
 
 static void test_one_way_traffic(void **state)
 {
-#define COUNTED(in, out)                                                                           \
-    LIST(1, CHILD(1, "bytes-in=" #in " packets-in=" #in " bytes-out=" #out " packets-out=" #out))
 #define SAYS_ONE_WAY "warnings\n  packets go out and none come in\n"
 
     (void)state;
     play_script(
-        "at 1000\n" IS_UP COUNTED(0, 0) "at 30999\n" COUNTED(0, 9) "warnings\n"
-                                                                   "at 31000\n" COUNTED(0, 9)
-                                                                       SAYS_ONE_WAY
-        "at 32000\n" COUNTED(
-            1, 9) "warnings\n"
-                  /* quiet in both directions is no fault; nor are one or two packets */
-                  "at 99000\n" COUNTED(
-                      1, 9) "warnings\n"
-                            "at 99000\n" COUNTED(
-                                1, 11) "warnings\n"
-                                       "at 99000\n" COUNTED(1, 12) SAYS_ONE_WAY
-                                           /* a rekey changes nothing about it */
-                                           CHILD_REKEY(1, 1, 2) "at 99500\n" LIST(
-                                               1, CHILD(2, "bytes-in=0 bytes-out=4 packets-out=4"))
-                                               SAYS_ONE_WAY
-        "at 99600\n" LIST(1, CHILD(2, "bytes-in=1 bytes-out=4 packets-out=4")) "warnings\n");
+        "at 1000\n" IS_UP
+        "list-sa IKE1{ children{ CHILD1{ bytes-in=0 packets-in=0 bytes-out=0 packets-out=0 } } "
+        "}\n"
+        "at 30999\n"
+        "list-sa IKE1{ children{ CHILD1{ bytes-in=0 packets-in=0 bytes-out=9 packets-out=9 } } "
+        "}\n"
+        "warnings\n"
+        "at 31000\n"
+        "list-sa IKE1{ children{ CHILD1{ bytes-in=0 packets-in=0 bytes-out=9 packets-out=9 } } "
+        "}\n" SAYS_ONE_WAY "at 32000\n"
+        "list-sa IKE1{ children{ CHILD1{ bytes-in=1 packets-in=1 bytes-out=9 packets-out=9 } } "
+        "}\n"
+        "warnings\n"
+        /* quiet in both directions is no fault; nor are one or two packets */
+        "at 99000\n"
+        "list-sa IKE1{ children{ CHILD1{ bytes-in=1 packets-in=1 bytes-out=9 packets-out=9 } } "
+        "}\n"
+        "warnings\n"
+        "at 99000\n"
+        "list-sa IKE1{ children{ CHILD1{ bytes-in=1 packets-in=1 bytes-out=11 packets-out=11 } } "
+        "}\n"
+        "warnings\n"
+        "at 99000\n"
+        "list-sa IKE1{ children{ CHILD1{ bytes-in=1 packets-in=1 bytes-out=12 packets-out=12 } } "
+        "}\n" SAYS_ONE_WAY
+        /* a rekey changes nothing about it */
+        "child-rekey IKE1{ children{ both{ OLD1{ } NEW2{ } } } }\n"
+        "at 99500\n"
+        "list-sa IKE1{ children{ CHILD2{ bytes-in=0 bytes-out=4 packets-out=4 } } }\n" SAYS_ONE_WAY
+        "at 99600\n"
+        "list-sa IKE1{ children{ CHILD2{ bytes-in=1 bytes-out=4 packets-out=4 } } }\n"
+        "warnings\n");
 }
 
 static void test_a_silent_peer(void **state)
 {
     (void)state;
-    play_script(IS_UP "list-sa " IKE(
-        1, "tasks-active[ IKE_DPD ] " CHILDREN(CHILD(
-               1, ""))) "\n"
-                        "warnings\n  the other side has not answered the last check yet\n" LIST(
-                            1, CHILD(1, "")) "warnings\n");
+    play_script(IS_UP "list-sa IKE1{ tasks-active[ IKE_DPD ] children{ CHILD1{ } } }\n"
+                      "warnings\n"
+                      "  the other side has not answered the last check yet\n"
+                      "list-sa IKE1{ children{ CHILD1{ } } }\n"
+                      "warnings\n");
 }
 
 static void test_flapping(void **state)
 {
-#define FLAP(at)                                                                                   \
-    "at " #at "\n" UP_1 "  site down -> up\n" DOWN_1 "  site up -> down\n"                         \
-    "begin\nend whole\nbegin\nend whole\n"
+#define FLAPS                                                                                      \
+    UP_1 "  site down -> up\n" DOWN_1 "  site up -> down\n"                                        \
+         "begin\nend whole\n"                                                                      \
+         "begin\nend whole\n"
 #define SAYS_FLAPPING "warnings\n  it went down several times within ten minutes\n"
 
     (void)state;
-    play_script(NOTHING FLAP(100000) FLAP(200000) "warnings\n" FLAP(699999) SAYS_FLAPPING
-                "at 700000\nbegin\nend whole\n" SAYS_FLAPPING
-                "at 700001\nbegin\nend whole\nwarnings\n" FLAP(
-                    800001) "warnings\n"
-                            "show\n  down 0/0 4 flaps 0 rekeys\n");
+    play_script(NOTHING "at 100000\n" FLAPS "at 200000\n" FLAPS "warnings\n"
+                        "at 699999\n" FLAPS SAYS_FLAPPING "at 700000\n"
+                        "begin\n"
+                        "end whole\n" SAYS_FLAPPING "at 700001\n"
+                        "begin\n"
+                        "end whole\n"
+                        "warnings\n"
+                        "at 800001\n" FLAPS "warnings\n"
+                        "show\n"
+                        "  down 0/0 4 flaps 0 rekeys\n");
 }
 
 int main(void)

@@ -200,7 +200,7 @@ static void step(struct play *play, const char *line)
     }
 }
 
-/* Every line that doesn't begin with spaces is a step; the indented ones behind it are what comes of it. */
+/* A line that doesn't begin with spaces is a step; the indented ones behind it are what comes of it. */
 static void play_script(const char *script)
 {
     const struct vici_client_settings settings = {

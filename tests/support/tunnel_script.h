@@ -1,5 +1,6 @@
 /*
- * tunnel_script: scripts of what charon says and when, and indented, what becomes of the tunnels "site" and "two".
+ * tunnel_script: scripts of what charon says and when, and indented, what becomes of two tunnels,
+ * "site" and "two".
  *
  *   at MS                    the clock
  *   begin, end, end whole    a listing
@@ -50,14 +51,44 @@ static inline void on_changed(void *context, const struct tunnel *tunnel, enum t
             tunnel_state_text(tunnel->state));
 }
 
-/* Abbreviations of messages: #IKE/CHILD is an IKE SA with an installed CHILD SA. */
-#define SITE "mllpgw-site"
-#define IKE(id, more) SITE "{ uniqueid=" #id " state=ESTABLISHED " more " }"
-#define CHILD(id, more) SITE "-" #id "{ name=" SITE " uniqueid=" #id " state=INSTALLED " more " }"
-#define CHILDREN(list) "child-sas{ " list " }"
-#define UP_1 "child-updown up=yes " IKE(1, CHILDREN(CHILD(1, ""))) "\n"
-#define DOWN_1 "child-updown " IKE(1, CHILDREN(CHILD(1, ""))) "\n"
-#define LIST(ike, children) "list-sa " IKE(ike, CHILDREN(children)) "\n"
+/* In the scripts' messages, with any number:
+ *   IKE1{ ... }     the IKE SA of "site" with that uniqueid, established
+ *   children{ }     its CHILD SAs
+ *   CHILD1{ }       one, installed; OLD1{ } and NEW2{ }: of a rekey */
+static inline void script_word(const char *word, char *ret_text, size_t size)
+{
+    char number[8];
+
+    if (sscanf(word, "IKE%7[0-9]", number) == 1)
+        snprintf(ret_text, size, "mllpgw-site{ uniqueid=%s state=ESTABLISHED ", number);
+    else if (sscanf(word, "CHILD%7[0-9]", number) == 1)
+        snprintf(ret_text, size, "c{ name=mllpgw-site uniqueid=%s state=INSTALLED ", number);
+    else if (sscanf(word, "OLD%7[0-9]", number) == 1)
+        snprintf(ret_text, size, "old{ name=mllpgw-site uniqueid=%s state=REKEYED ", number);
+    else if (sscanf(word, "NEW%7[0-9]", number) == 1)
+        snprintf(ret_text, size, "new{ name=mllpgw-site uniqueid=%s state=INSTALLED ", number);
+    else if (strcmp(word, "children{") == 0)
+        snprintf(ret_text, size, "child-sas{ ");
+    else
+        snprintf(ret_text, size, "%s ", word);
+}
+
+static inline struct vici_builder script_message(const char *text)
+{
+    char *copy = strdup(text), *rest = NULL, whole[2048] = "";
+    size_t used = 0;
+
+    for (char *word = strtok_r(copy, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest)) {
+        script_word(word, whole + used, sizeof whole - used);
+        used += strlen(whole + used);
+        assert_true(used < sizeof whole - 1);
+    }
+    free(copy);
+    return vici_case_build(whole);
+}
+
+#define UP_1 "child-updown up=yes IKE1{ children{ CHILD1{ } } }\n"
+#define DOWN_1 "child-updown IKE1{ children{ CHILD1{ } } }\n"
 /* Connected, nothing there. */
 #define NOTHING "begin\nend whole\n  site unknown -> down\n  two unknown -> down\n"
 #define IS_UP NOTHING UP_1 "  site down -> up\n"
@@ -103,7 +134,7 @@ static inline void step(struct play *play, const char *line)
         say(play, "%s at %" PRId64 "\n", site->alert, site->alert_ms);
     } else {
         assert_int_equal(sscanf(line, "%31s %n", word, &used), 1);
-        struct vici_builder message = vici_case_build(line + used);
+        struct vici_builder message = script_message(line + used);
         assert_int_equal(tunnels_take(play->tunnels, play->now_ms, word, vici_case_text(&message)),
                          0);
         vici_builder_free(&message);
@@ -161,11 +192,6 @@ static inline void play_script(const char *script)
     const struct tunnel_wanted wanted = {.name = "site"};
     play_wanted(&wanted, script);
 }
-
-#define CHILD_REKEY(ike, old, new)                                                                 \
-    "child-rekey " IKE(ike, CHILDREN(SITE "{ old{ name=" SITE " uniqueid=" #old                    \
-                                          " state=REKEYED } new{ name=" SITE                       \
-                                          " uniqueid=" #new " state=INSTALLED } }")) "\n"
 
 static inline struct selector parsed(const char *text)
 {
