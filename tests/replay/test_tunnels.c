@@ -334,6 +334,23 @@ static void test_a_restarted_charon_counts_anew(void **state)
         "  down 105/16 2 flaps 0 rekeys\n");
 }
 
+static void test_what_ended_before_the_loss_may_begin_again(void **state)
+{
+    (void)state;
+    /* Another charon: its IKE SA 1 is not the one that ended, though it is called the same. */
+    play_script(IS_UP "ike-updown up=yes IKE1{ }\n"
+                      "ike-updown IKE1{ }\n"
+                      "  site up -> down\n"
+                      "lost\n"
+                      "  site down -> unknown\n"
+                      "  two down -> unknown\n"
+                      "begin\n"
+                      "ike-updown up=yes IKE1{ }\n"
+                      "end whole\n"
+                      "  site unknown -> connecting\n"
+                      "  two unknown -> down\n" UP_1 "  site connecting -> up\n");
+}
+
 /* --- the rest ----------------------------------------------------------------------------- */
 
 static void test_alerts(void **state)
@@ -534,6 +551,7 @@ int main(void)
         cmocka_unit_test(test_losing_charon_is_unknown_not_down),
         cmocka_unit_test(test_what_vanished_meanwhile_is_down),
         cmocka_unit_test(test_a_restarted_charon_counts_anew),
+        cmocka_unit_test(test_what_ended_before_the_loss_may_begin_again),
         cmocka_unit_test(test_alerts),
         cmocka_unit_test(test_addresses_change),
         cmocka_unit_test(test_another_configuration),
