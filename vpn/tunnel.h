@@ -50,8 +50,8 @@ struct tunnel_wanted {
     const char *name; /* without the prefix */
     const struct selector *local, *remote;
     size_t local_count, remote_count;
-    const char *const *ike_proposals, *const
-                                          *esp_proposals; /* none: whatever is agreed on is fine */
+    const char *const *ike_proposals; /* none: whatever is agreed on is fine */
+    const char *const *esp_proposals; /* likewise */
     size_t ike_proposal_count, esp_proposal_count;
 };
 

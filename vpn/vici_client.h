@@ -20,8 +20,8 @@
  * charon doesn't have (`alert` before 6.0.3) is told to event_missing() and is no fault.
  *
  * Packets that nobody asked for, answers of the wrong kind and malformed packets or messages lose
- * the connection, with a reason. Reconnecting waits 0.5 s at first and 30 s at last, doubled each time
- * that a connection ended without one answer, less up to half of it by chance.
+ * the connection, with a reason. The next attempt waits 0.5 to 1 s, by chance; twice that after each
+ * connection that ended without one answer, up to 15 to 30 s.
  *
  * Ownership: messages and names that callbacks get are valid until they return. Callbacks may make
  * requests and call vici_client_lost(), but neither feed nor free the client.
