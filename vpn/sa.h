@@ -24,7 +24,7 @@
 #define SA_SELECTORS_MAXIMUM 256u       /* of one end of a CHILD SA */
 #define SA_SECONDS_MAXIMUM 10000000000u /* 300 years; what is more is not said */
 
-/* Where it stood: list-sa and the updown events have it so, rekey events have an old and a new one. */
+/* Where it stood: rekey events have an old and a new one. */
 enum sa_role { SA_IS, SA_OLD, SA_NEW };
 
 enum sa_ike_state {

@@ -2,7 +2,7 @@
  * selector: a traffic selector: which addresses, protocol and ports one end of a tunnel carries.
  *
  *   10.10.0.0/24                       a network
- *   10.10.0.1..10.10.0.9               a range, as charon prints it; "-" is read too, as it is configured
+ *   10.10.0.1..10.10.0.9               a range, as charon prints it; also with "-"
  *   10.10.0.0/24[tcp/2575]             with protocol and port, both by number or by name
  *   10.10.0.0/24[tcp/2575-2580], [udp], [0/80], [icmp/8(0)], [tcp/OPAQUE]
  *   dynamic, dynamic[tcp/2575]         the end's own address, whatever it turns out to be

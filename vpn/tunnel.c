@@ -71,8 +71,6 @@ int tunnel_put_ike(struct tunnel *tunnel, int64_t now_ms, const struct sa_ike *i
         tunnel->ikes = ikes;
         found = &ikes[tunnel->ike_count - 1];
     }
-    if (found->fate == TUNNEL_SA_ENDED)
-        return 0;
     found->sa = *ike;
     found->sa.children = NULL;
     found->sa.count = 0;
@@ -216,8 +214,6 @@ int tunnel_put_child(struct tunnel *tunnel, int64_t now_ms, uint64_t ike, struct
         child = &children[tunnel->child_count - 1];
     }
     take_counters(tunnel, now_ms, &child->sa, sa);
-    if (child->fate == TUNNEL_SA_ENDED)
-        return 0;
     renew_child(&child->sa, sa);
     child->seen_ms = now_ms;
     child->ike = ike;
@@ -262,20 +258,16 @@ void tunnel_set_alert(struct tunnel *tunnel, int64_t now_ms, const char *text)
 
 void tunnel_begin_listing(struct tunnel *tunnel)
 {
-    for (size_t i = 0; i < tunnel->ike_count; i++) {
+    for (size_t i = 0; i < tunnel->ike_count; i++)
         tunnel->ikes[i].listed = false;
-        tunnel->ikes[i].ended_before_list = tunnel->ikes[i].fate == TUNNEL_SA_ENDED;
-    }
-    for (size_t i = 0; i < tunnel->child_count; i++) {
+    for (size_t i = 0; i < tunnel->child_count; i++)
         tunnel->children[i].listed = false;
-        tunnel->children[i].ended_before_list = tunnel->children[i].fate == TUNNEL_SA_ENDED;
-    }
 }
 
-/* Is an SA that was not listed gone by now? */
-static bool is_missed(bool listed, unsigned *missed, bool whole)
+/* What ended is through now: whatever was said of it while the listing ran was old. */
+static bool is_gone(enum tunnel_fate fate, bool listed, unsigned *missed, bool whole)
 {
-    return !listed && (++*missed >= TUNNEL_LISTINGS_WITHOUT || whole);
+    return fate == TUNNEL_SA_ENDED || (!listed && (++*missed >= TUNNEL_LISTINGS_WITHOUT || whole));
 }
 
 static void drop_children(struct tunnel *tunnel, bool whole)
@@ -284,10 +276,7 @@ static void drop_children(struct tunnel *tunnel, bool whole)
 
     for (size_t i = 0; i < tunnel->child_count; i++) {
         struct tunnel_child *child = &tunnel->children[i];
-        bool gone = child->fate == TUNNEL_SA_ENDED
-                        ? child->ended_before_list
-                        : is_missed(child->listed, &child->missed, whole);
-        if (gone)
+        if (is_gone(child->fate, child->listed, &child->missed, whole))
             free_child(child);
         else
             tunnel->children[kept++] = *child;
@@ -303,8 +292,7 @@ static void drop_ikes(struct tunnel *tunnel, bool whole)
         struct tunnel_ike *ike = &tunnel->ikes[i];
         if (ike->settling > 0)
             ike->settling--;
-        if (ike->fate == TUNNEL_SA_ENDED ? !ike->ended_before_list
-                                         : !is_missed(ike->listed, &ike->missed, whole))
+        if (!is_gone(ike->fate, ike->listed, &ike->missed, whole))
             tunnel->ikes[kept++] = *ike;
     }
     tunnel->ike_count = kept;

@@ -4,8 +4,8 @@
  * Up means: at least one CHILD SA of it is installed, counted by uniqueid (and SPI, as uniqueids
  * begin anew when charon does). An IKE SA alone is not a tunnel. Unknown means that charon is not
  * heard: nothing is concluded from silence.
- * SAs that ended are kept, marked, until a listing that began afterwards is through: what the
- * listing still says of them is old.
+ * SAs that ended are kept, marked, until the listing that is running, or else the next one, is
+ * through: what it still says of them is old.
  * Counters are sums over all CHILD SAs that ever were (charon's restart with each of them).
  *
  * For tunnels.c, which tells it what charon said; others read the structs.
@@ -50,8 +50,8 @@ struct tunnel_wanted {
     const char *name; /* without the prefix */
     const struct selector *local, *remote;
     size_t local_count, remote_count;
-    const char *const *ike_proposals, *const
-                                          *esp_proposals; /* none: whatever is agreed on is fine */
+    const char *const *ike_proposals; /* none: whatever is agreed on is fine */
+    const char *const *esp_proposals; /* likewise */
     size_t ike_proposal_count, esp_proposal_count;
 };
 
@@ -66,10 +66,9 @@ struct tunnel_child {
     uint64_t ike;       /* uniqueid */
     int64_t seen_ms;    /* when it said that */
     enum tunnel_fate fate;
-    unsigned missed;        /* listings in a row that did not have it */
-    bool listed;            /* by the listing that is running, or an event since it began */
-    bool ended_before_list; /* had ended when the listing that is running began */
-    bool stale;             /* not heard of since charon was lost */
+    unsigned missed; /* listings in a row that did not have it */
+    bool listed;     /* by the listing that is running, or an event since it began */
+    bool stale;      /* not heard of since charon was lost */
 };
 
 struct tunnel_ike {
@@ -78,7 +77,7 @@ struct tunnel_ike {
     enum tunnel_fate fate;
     unsigned settling; /* just came up: its CHILD SA may come for so many listings */
     unsigned missed;
-    bool listed, ended_before_list, stale;
+    bool listed, stale;
 };
 
 struct tunnel {

@@ -278,7 +278,7 @@ int vici_packet_write(struct octets *out, enum vici_type type, const char *name,
         if (length > VICI_NAME_MAXIMUM)
             return -EMSGSIZE;
         head[used++] = (uint8_t)length;
-        memcpy(head + used, name, length);
+        memcpy(head + used, name, length); /* NOLINT: no terminator on the wire */
         used += length;
     }
     total = used - LENGTH_BYTES + (message != NULL ? message->bytes.length : 0);

@@ -21,7 +21,7 @@
 
 #include <stdbool.h>
 
-#define VICI_PACKET_MAXIMUM (512u * 1024u) /* without the length itself */
+#define VICI_PACKET_MAXIMUM 524288u /* without the length itself */
 #define VICI_NAME_MAXIMUM 255u
 #define VICI_VALUE_MAXIMUM 65535u
 #define VICI_DEPTH_MAXIMUM 16u /* open sections; charon's own messages have 5 */

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FIRST_BACKOFF_MS 1000 /* at most: half of it is VICI_CLIENT_BACKOFF_MINIMUM_MS */
+
 /* What an answer is waited for. */
 enum kind {
     KIND_COMMAND,
@@ -297,7 +299,7 @@ static const char *take_answer(struct vici_client *client, int64_t now_ms,
         return "charon sent an answer that was not asked for";
     if (of_command != (request->kind == KIND_COMMAND))
         return "charon answered something other than what was asked";
-    client->backoff_ms = 2 * VICI_CLIENT_BACKOFF_MINIMUM_MS; /* it is alive */
+    client->backoff_ms = FIRST_BACKOFF_MS; /* it is alive */
     take_head(client);
     set_head_deadline(client, now_ms);
     if (!of_command)
@@ -418,7 +420,7 @@ struct vici_client *vici_client_new(const struct vici_client_settings *settings,
     client->context = context;
     client->state = VICI_CLIENT_WAITING;
     client->deadline_ms = now_ms;
-    client->backoff_ms = 2 * VICI_CLIENT_BACKOFF_MINIMUM_MS;
+    client->backoff_ms = FIRST_BACKOFF_MS;
     client->chance = settings->seed | 1u << 31; /* never 0: it would stay 0 */
     client->tail = &client->head;
     octets_init(&client->out, VICI_CLIENT_OUTPUT_MAXIMUM);

@@ -14,14 +14,14 @@
  * one queue, and an answer belongs to its head. For the same reason a request whose answer is late
  * costs the connection: charon may have dropped it in silence, and then every later answer would be
  * taken for the one before. Each request has its own timer, which starts when it becomes the head.
- * After a loss the outcome of every request is unknown: done or not, once, is for the caller to find out.
+ * After a loss the outcome of every request is unknown: whether it was done is for the caller to find out.
  *
  * Events that the settings name are registered with each connection before anything else. One that
  * charon doesn't have (`alert` before 6.0.3) is told to event_missing() and is no fault.
  *
  * Packets that nobody asked for, answers of the wrong kind and malformed packets or messages lose
- * the connection, with a reason. Reconnecting waits 0.5 s at first and 30 s at last, doubled each time
- * that a connection ended without one answer, less up to half of it by chance.
+ * the connection, with a reason. The next attempt waits 0.5 to 1 s, by chance; twice that after each
+ * connection that ended without one answer, up to 15 to 30 s.
  *
  * Ownership: messages and names that callbacks get are valid until they return. Callbacks may make
  * requests and call vici_client_lost(), but neither feed nor free the client.
@@ -36,8 +36,8 @@
 #define VICI_CLIENT_BACKOFF_MINIMUM_MS 500
 #define VICI_CLIENT_BACKOFF_MAXIMUM_MS 30000
 #define VICI_CLIENT_DIAL_TIMEOUT_MS 5000
-#define VICI_CLIENT_REQUESTS_MAXIMUM 1024u            /* waiting for an answer */
-#define VICI_CLIENT_OUTPUT_MAXIMUM (8u * 1024 * 1024) /* bytes not written yet */
+#define VICI_CLIENT_REQUESTS_MAXIMUM 1024u  /* waiting for an answer */
+#define VICI_CLIENT_OUTPUT_MAXIMUM 8388608u /* bytes not written yet */
 #define VICI_CLIENT_EVENTS_MAXIMUM 16u
 
 enum vici_client_state {
@@ -97,8 +97,8 @@ const void *vici_client_output(const struct vici_client *client, size_t *ret_len
 void vici_client_wrote(struct vici_client *client, size_t length);
 
 /*
- * Sends a command. 0: done() will be called, once (at vici_client_free() it is not); it may not be NULL. message: NULL
- * for none. Otherwise done() is never called: -ENOTCONN while there is no connection, -ENOBUFS when
+ * Sends a command. message: NULL for none; done: not NULL. 0: done() will be called, once (but not at
+ * vici_client_free()). Otherwise it is never called: -ENOTCONN while there is no connection, -ENOBUFS when
  * too many requests or bytes wait, -ENOMEM, -EMSGSIZE, or the builder's error.
  */
 __attribute__((warn_unused_result)) int vici_client_request(struct vici_client *client,

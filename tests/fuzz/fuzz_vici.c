@@ -1,8 +1,10 @@
 /* links: vpn */
 /* A stream from charon: cut into packets in one go and in small pieces, with the same outcome; every
  * message is walked, and built again from its elements it is the same, byte by byte; read as SAs it
- * is refused just when it is malformed, and what is kept of it stays within its bounds. */
-#include "vpn/sa.h"
+ * is refused just when it is malformed, and what is kept of it stays within its bounds. Then client and
+ * tunnels follow it: each request has one outcome. */
+#include "vpn/tunnels.h"
+#include "vpn/vici_client.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -151,6 +153,101 @@ static struct outcome run(const uint8_t *data, size_t size, size_t piece)
     return outcome;
 }
 
+/* --- client and tunnels ------------------------------------------------------------------- */
+
+struct follower {
+    struct vici_client *client;
+    struct tunnels *tunnels;
+    int64_t now_ms;
+    unsigned asked, done, lost;
+};
+
+static void on_listed(void *context, enum vici_outcome outcome, struct vici_text message);
+
+static void on_item(void *context, struct vici_text message)
+{
+    struct follower *follower = context;
+    check(tunnels_take(follower->tunnels, follower->now_ms, "list-sa", message) == 0 ||
+          tunnels_at(follower->tunnels, 0)->child_count == TUNNEL_SAS_MAXIMUM ||
+          tunnels_at(follower->tunnels, 0)->ike_count == TUNNEL_SAS_MAXIMUM);
+}
+
+static void on_event(void *context, const char *name, struct vici_text message)
+{
+    struct follower *follower = context;
+    int error = tunnels_take(follower->tunnels, follower->now_ms, name, message);
+    check(error == 0 || error == -ENOBUFS);
+}
+
+static void on_event_missing(void *context, const char *name)
+{
+    (void)context;
+    check(strlen(name) > 0);
+}
+
+static void list(struct follower *follower)
+{
+    tunnels_begin_listing(follower->tunnels);
+    follower->asked += vici_client_stream(follower->client, follower->now_ms, "list-sas", NULL,
+                                          1000, "list-sa", on_item, on_listed, follower) == 0;
+}
+
+static void on_listed(void *context, enum vici_outcome outcome, struct vici_text message)
+{
+    struct follower *follower = context;
+
+    (void)message;
+    follower->done++;
+    if (outcome == VICI_OUTCOME_LOST)
+        return;
+    tunnels_end_listing(follower->tunnels, follower->now_ms, false);
+    list(follower);
+}
+
+static void on_connected(void *context)
+{
+    list(context);
+}
+
+static void on_lost(void *context, const char *reason)
+{
+    struct follower *follower = context;
+
+    check(reason != NULL && follower->done == follower->asked);
+    follower->lost++;
+    tunnels_lost(follower->tunnels, follower->now_ms);
+    check(tunnels_at(follower->tunnels, 0)->state == TUNNEL_UNKNOWN);
+}
+
+static void follow(const uint8_t *data, size_t size)
+{
+    static const char *const events[] = TUNNELS_EVENTS;
+    static const struct selector wide = {.last = {255}, .port_last = 65535};
+    static const struct tunnel_wanted wanted = {.name = "site", .local = &wide, .local_count = 1};
+    const struct vici_client_settings settings = {.events = events,
+                                                  .event_count = TUNNELS_EVENT_COUNT,
+                                                  .register_timeout_ms = 1000,
+                                                  .seed = 1};
+    const struct vici_client_handlers handlers = {on_connected, on_lost, on_event,
+                                                  on_event_missing};
+    struct follower follower = {.tunnels = tunnels_new(NULL, NULL)};
+
+    follower.client = vici_client_new(&settings, &handlers, &follower, 0);
+    check(follower.tunnels != NULL && follower.client != NULL);
+    check(tunnels_configure(follower.tunnels, 0, &wanted, 1) == 0);
+    vici_client_tick(follower.client, 0);
+    vici_client_connected(follower.client, 0);
+    for (size_t at = 0; at < size; at += 100) {
+        follower.now_ms += 50;
+        vici_client_feed(follower.client, follower.now_ms, data + at,
+                         size - at < 100 ? size - at : 100);
+    }
+    vici_client_lost(follower.client, follower.now_ms, "the end");
+    check(follower.lost == 1);
+    vici_client_free(&follower.client);
+    tunnels_free(&follower.tunnels);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct outcome whole = run(data, size, size), pieces = run(data, size, 3);
@@ -158,5 +255,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check(whole.packets == pieces.packets && whole.bytes == pieces.bytes);
     check(whole.reason == pieces.reason);
     walk((struct vici_text){.data = (const char *)data, .length = size});
+    follow(data, size);
     return 0;
 }

@@ -1,182 +1,29 @@
 /* links: vpn */
-/* Scripts: what charon says and when, and indented, what becomes of the tunnels "site" and "two".
- *
- *   at MS                    the clock
- *   begin, end, end whole    a listing
- *   EVENT MESSAGE            an event, or list-sa: an item; see tests/support/vici_case.h
- *   lost                     charon is not heard any more
- *   show                     tells of "site": "STATE in/out flaps rekeys"
- *   warnings, why            of "site": its warnings, its last alert
- */
-#include "vpn/tunnels.h"
-
-#include "support/vici_case.h"
-
-#include <errno.h>
-#include <inttypes.h>
-
-#define LOG_BYTES 4096
-
-struct play {
-    struct tunnels *tunnels;
-    int64_t now_ms;
-    bool listed; /* items came */
-    char log[LOG_BYTES];
-    size_t used;
-};
-
-__attribute__((format(printf, 2, 3))) static void say(struct play *play, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    play->used +=
-        (size_t)vsnprintf(play->log + play->used, LOG_BYTES - play->used, format, arguments);
-    va_end(arguments);
-    assert_true(play->used < LOG_BYTES);
-}
-
-static struct play *current; /* whose changes are told */
-
-static void on_changed(void *context, const struct tunnel *tunnel, enum tunnel_state before)
-{
-    (void)context;
-    if (current != NULL && tunnel->state != before)
-        say(current, "%s %s -> %s\n", tunnel->wanted->name, tunnel_state_text(before),
-            tunnel_state_text(tunnel->state));
-}
-
-/* Abbreviations of messages: #IKE/CHILD is an IKE SA with an installed CHILD SA. */
-#define SITE "mllpgw-site"
-#define IKE(id, more) SITE "{ uniqueid=" #id " state=ESTABLISHED " more " }"
-#define CHILD(id, more) SITE "-" #id "{ name=" SITE " uniqueid=" #id " state=INSTALLED " more " }"
-#define CHILDREN(list) "child-sas{ " list " }"
-#define UP_1 "child-updown up=yes " IKE(1, CHILDREN(CHILD(1, ""))) "\n"
-#define DOWN_1 "child-updown " IKE(1, CHILDREN(CHILD(1, ""))) "\n"
-#define LIST(ike, children) "list-sa " IKE(ike, CHILDREN(children)) "\n"
-/* Connected, nothing there. */
-#define NOTHING "begin\nend whole\n  site unknown -> down\n  two unknown -> down\n"
-#define IS_UP NOTHING UP_1 "  site down -> up\n"
-
-static void show(struct play *play)
-{
-    const struct tunnel *tunnel = tunnels_find(play->tunnels, "site");
-
-    say(play, "%s %" PRIu64 "/%" PRIu64 " %u flaps %u rekeys\n", tunnel_state_text(tunnel->state),
-        tunnel->bytes_in, tunnel->bytes_out, tunnel->flaps, tunnel->rekeys);
-}
-
-static void show_warnings(struct play *play)
-{
-    const struct tunnel *tunnel = tunnels_find(play->tunnels, "site");
-
-    for (unsigned i = 0; i < TUNNEL_WARNINGS; i++) {
-        if (tunnel->warnings & 1u << i)
-            say(play, "%s\n", tunnel_warning_text((enum tunnel_warning)(1u << i)));
-    }
-}
-
-static void step(struct play *play, const char *line)
-{
-    const struct tunnel *site = tunnels_find(play->tunnels, "site");
-    char word[32];
-    int used = 0;
-    long number;
-
-    if (sscanf(line, "at %ld", &number) == 1) {
-        play->now_ms = number;
-    } else if (strcmp(line, "begin") == 0) {
-        tunnels_begin_listing(play->tunnels);
-    } else if (strcmp(line, "end") == 0 || strcmp(line, "end whole") == 0) {
-        tunnels_end_listing(play->tunnels, play->now_ms, line[3] != '\0');
-    } else if (strcmp(line, "lost") == 0) {
-        tunnels_lost(play->tunnels, play->now_ms);
-    } else if (strcmp(line, "show") == 0) {
-        show(play);
-    } else if (strcmp(line, "warnings") == 0) {
-        show_warnings(play);
-    } else if (strcmp(line, "why") == 0) {
-        say(play, "%s at %" PRId64 "\n", site->alert, site->alert_ms);
-    } else {
-        assert_int_equal(sscanf(line, "%31s %n", word, &used), 1);
-        struct vici_builder message = vici_case_build(line + used);
-        assert_int_equal(tunnels_take(play->tunnels, play->now_ms, word, vici_case_text(&message)),
-                         0);
-        vici_builder_free(&message);
-    }
-}
-
-/* With the tunnels "site", as wanted, and "two". */
-static struct play begin_play(const struct tunnel_wanted *site)
-{
-    static struct tunnel_wanted wanted[2];
-    struct play play = {.tunnels = tunnels_new(on_changed, NULL)};
-
-    assert_non_null(play.tunnels);
-    wanted[0] = *site;
-    wanted[1] = (struct tunnel_wanted){.name = "two"};
-    assert_int_equal(tunnels_configure(play.tunnels, 0, wanted, 2), 0);
-    return play;
-}
-
-static void run_script(struct play *play, const char *script)
-{
-    char *copy = strdup(script), *rest = NULL, expected[LOG_BYTES] = "";
-    size_t used = 0;
-
-    play->log[0] = '\0';
-    play->used = 0;
-    for (char *line = strtok_r(copy, "\n", &rest); line != NULL;
-         line = strtok_r(NULL, "\n", &rest)) {
-        if (line[0] == ' ') {
-            used += (size_t)snprintf(expected + used, sizeof expected - used, "%s\n",
-                                     line + strspn(line, " "));
-            continue;
-        }
-        assert_string_equal(play->log, expected);
-        play->log[0] = expected[0] = '\0';
-        play->used = used = 0;
-        step(play, line);
-    }
-    assert_string_equal(play->log, expected);
-    free(copy);
-}
-
-static void play_wanted(const struct tunnel_wanted *site, const char *script)
-{
-    struct play play = begin_play(site);
-
-    current = &play;
-    run_script(&play, script);
-    current = NULL;
-    tunnels_free(&play.tunnels);
-}
-
-static void play_script(const char *script)
-{
-    const struct tunnel_wanted wanted = {.name = "site"};
-    play_wanted(&wanted, script);
-}
+/* States of tunnels over time, and what really recorded streams make of them. */
+#include "support/tunnel_script.h"
 
 /* --- up and down -------------------------------------------------------------------------- */
 
 static void test_up_and_down_by_events(void **state)
 {
     (void)state;
-    play_script(IS_UP "show\n  up 0/0 0 flaps 0 rekeys\n"
+    play_script(IS_UP "show\n"
+                      "  up 0/0 0 flaps 0 rekeys\n"
                       "at 5000\n" DOWN_1 "  site up -> down\n"
-                      "show\n  down 0/0 1 flaps 0 rekeys\n"
-                      "why\n  the CHILD SA ended, the IKE SA stays at 5000\n");
+                      "show\n"
+                      "  down 0/0 1 flaps 0 rekeys\n"
+                      "why\n"
+                      "  the CHILD SA ended, the IKE SA stays at 5000\n");
 }
 
 static void test_only_up_yes_counts(void **state)
 {
     (void)state;
     /* ESTABLISHED and INSTALLED it says, and it is down all the same. */
-    play_script(IS_UP "ike-updown " IKE(
-        1, "tasks-active[ IKE_DPD ]") "\n  site up -> down\n" DOWN_1
-                                      "why\n  the other side stopped answering at 0\n");
-    play_script(NOTHING "child-updown up=no " IKE(1, CHILDREN(CHILD(1, ""))) "\n");
+    play_script(IS_UP "ike-updown IKE1{ tasks-active[ IKE_DPD ] }\n"
+                      "  site up -> down\n" DOWN_1 "why\n"
+                      "  the other side stopped answering at 0\n");
+    play_script(NOTHING "child-updown up=no IKE1{ children{ CHILD1{ } } }\n");
     play_script(NOTHING DOWN_1);
 }
 
@@ -184,10 +31,9 @@ static void test_an_ike_sa_alone_is_no_tunnel(void **state)
 {
     (void)state;
     play_script(NOTHING
-                "list-sa " IKE(1, "") "\n"
-                                      "ike-rekey " SITE
-                                      "{ old{ uniqueid=1 } new{ uniqueid=2 state=ESTABLISHED } }\n"
-                                      "list-sa " IKE(2, "") "\n");
+                "list-sa IKE1{ }\n"
+                "ike-rekey mllpgw-site{ old{ uniqueid=1 } new{ uniqueid=2 state=ESTABLISHED } }\n"
+                "list-sa IKE2{ }\n");
 }
 
 static void test_states_that_carry_nothing(void **state)
@@ -199,28 +45,31 @@ static void test_states_that_carry_nothing(void **state)
     for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
         char script[512];
         snprintf(script, sizeof script,
-                 NOTHING "begin\nlist-sa " SITE
-                         "{ uniqueid=1 state=ESTABLISHED child-sas{ c{ name=" SITE
-                         " uniqueid=1 state=%s } } }\nend whole\n",
+                 NOTHING "begin\n"
+                         "list-sa IKE1{ children{ c{ name=mllpgw-site uniqueid=1 state=%s } } }\n"
+                         "end whole\n",
                  states[i]);
         play_script(script);
     }
-    play_script(NOTHING "list-sa " IKE(
-        1, CHILDREN("c{ name=" SITE " uniqueid=1 state=REKEYING }")) "\n  site down -> up\n");
-    play_script(NOTHING "list-sa " IKE(
-        1, CHILDREN("c{ name=" SITE " uniqueid=1 state=UPDATING }")) "\n  site down -> up\n");
+    play_script(NOTHING
+                "list-sa IKE1{ children{ c{ name=mllpgw-site uniqueid=1 state=REKEYING } } }\n"
+                "  site down -> up\n");
+    play_script(NOTHING
+                "list-sa IKE1{ children{ c{ name=mllpgw-site uniqueid=1 state=UPDATING } } }\n"
+                "  site down -> up\n");
     /* The event says that it is up; what it leaves out is no contradiction. */
-    play_script(NOTHING "child-updown up=yes " IKE(
-        1, CHILDREN(SITE "{ uniqueid=1 }")) "\n  site down -> up\n");
+    play_script(NOTHING "child-updown up=yes IKE1{ children{ mllpgw-site{ uniqueid=1 } } }\n"
+                        "  site down -> up\n");
 }
 
 static void test_one_of_several_going_down_keeps_it_up(void **state)
 {
     (void)state;
-    play_script(
-        IS_UP "child-updown up=yes " IKE(1, CHILDREN(CHILD(2, ""))) "\n" DOWN_1 "child-updown " IKE(
-            1, CHILDREN(CHILD(2, ""))) "\n  site up -> down\n"
-                                       "show\n  down 0/0 1 flaps 0 rekeys\n");
+    play_script(IS_UP "child-updown up=yes IKE1{ children{ CHILD2{ } } }\n" DOWN_1
+                      "child-updown IKE1{ children{ CHILD2{ } } }\n"
+                      "  site up -> down\n"
+                      "show\n"
+                      "  down 0/0 1 flaps 0 rekeys\n");
 }
 
 static void test_others_are_not_looked_at(void **state)
@@ -228,132 +77,128 @@ static void test_others_are_not_looked_at(void **state)
     (void)state;
     play_script(
         NOTHING
-        "child-updown up=yes site{ uniqueid=1 child-sas{ c{ name=site uniqueid=1 "
+        "child-updown up=yes site{ uniqueid=1 child-sas{ c{ name=site uniqueid=1 state=INSTALLED "
+        "} } }\n"
+        "child-updown up=yes mllpgw-other{ uniqueid=1 child-sas{ c{ name=mllpgw-other uniqueid=1 "
         "state=INSTALLED } } }\n"
-        "child-updown up=yes mllpgw-other{ uniqueid=1 child-sas{ c{ "
-        "name=mllpgw-other uniqueid=1 state=INSTALLED } } }\n"
         /* a CHILD SA that somebody else put into our connection */
-        "child-updown up=yes " IKE(
-            1, CHILDREN(
-                   "x{ name=x uniqueid=1 "
-                   "state=INSTALLED }")) "\n"
-                                         "child-updown up=yes mllpgw-two{ uniqueid=2 child-sas{ c{ "
-                                         "name=mllpgw-two uniqueid=5 state=INSTALLED } } }\n"
-                                         "  two down -> up\n");
+        "child-updown up=yes IKE1{ children{ x{ name=x uniqueid=1 state=INSTALLED } } }\n"
+        "child-updown up=yes mllpgw-two{ uniqueid=2 child-sas{ c{ name=mllpgw-two uniqueid=5 "
+        "state=INSTALLED } } }\n"
+        "  two down -> up\n");
 }
 
 static void test_connecting(void **state)
 {
     (void)state;
-    play_script(NOTHING "begin\nlist-sa " SITE "{ uniqueid=1 state=CONNECTING }\n"
-                        "  site down -> connecting\nend\n"
-                        "ike-updown up=yes " IKE(1, "") "\n" UP_1 "  site connecting -> up\n");
+    play_script(NOTHING "begin\n"
+                        "list-sa mllpgw-site{ uniqueid=1 state=CONNECTING }\n"
+                        "  site down -> connecting\n"
+                        "end\n"
+                        "ike-updown up=yes IKE1{ }\n" UP_1 "  site connecting -> up\n");
     /* Without an answer it goes away. */
-    play_script(NOTHING "begin\nlist-sa " SITE "{ uniqueid=1 state=CREATED }\n"
-                        "  site down -> connecting\nend\n"
-                        "begin\nend\nbegin\nend\n  site connecting -> down\n"
-                        "show\n  down 0/0 0 flaps 0 rekeys\n");
+    play_script(NOTHING "begin\n"
+                        "list-sa mllpgw-site{ uniqueid=1 state=CREATED }\n"
+                        "  site down -> connecting\n"
+                        "end\n"
+                        "begin\n"
+                        "end\n"
+                        "begin\n"
+                        "end\n"
+                        "  site connecting -> down\n"
+                        "show\n"
+                        "  down 0/0 0 flaps 0 rekeys\n");
     /* Established, and no CHILD SA comes of it. */
-    play_script(NOTHING "ike-updown up=yes " IKE(
-        1, "") "\n  site down -> connecting\n"
-               "begin\nlist-sa " IKE(1, "") "\nend\n"
-                                            "begin\nlist-sa " IKE(
-                                                1, "") "\nend\n  site connecting -> down\n");
-    play_script(NOTHING "list-sa " IKE(
-        1, "tasks-queued[ CHILD_CREATE ]") "\n  site down -> connecting\n"
-                                           "list-sa " IKE(1, "") "\n  site connecting -> down\n");
+    play_script(NOTHING "ike-updown up=yes IKE1{ }\n"
+                        "  site down -> connecting\n"
+                        "begin\n"
+                        "list-sa IKE1{ }\n"
+                        "end\n"
+                        "begin\n"
+                        "list-sa IKE1{ }\n"
+                        "end\n"
+                        "  site connecting -> down\n");
+    play_script(NOTHING "list-sa IKE1{ tasks-queued[ CHILD_CREATE ] }\n"
+                        "  site down -> connecting\n"
+                        "list-sa IKE1{ }\n"
+                        "  site connecting -> down\n");
 }
 
 static void test_refused_while_being_set_up(void **state)
 {
     (void)state;
-    play_script(NOTHING "at 7\nike-updown " SITE "{ uniqueid=3 state=CONNECTING }\n"
-                        "why\n  refused while being set up: key, identities or proposals don't "
-                        "match at 7\n"
-                        "show\n  down 0/0 0 flaps 0 rekeys\n");
+    play_script(NOTHING
+                "at 7\n"
+                "ike-updown mllpgw-site{ uniqueid=3 state=CONNECTING }\n"
+                "why\n"
+                "  refused while being set up: key, identities or proposals don't match at 7\n"
+                "show\n"
+                "  down 0/0 0 flaps 0 rekeys\n");
 }
 
 /* --- rekeys ------------------------------------------------------------------------------- */
-
-#define CHILD_REKEY(ike, old, new)                                                                 \
-    "child-rekey " IKE(ike, CHILDREN(SITE "{ old{ name=" SITE " uniqueid=" #old                    \
-                                          " state=REKEYED } new{ name=" SITE                       \
-                                          " uniqueid=" #new " state=INSTALLED } }")) "\n"
 
 static void test_a_child_rekey_is_no_flap(void **state)
 {
     (void)state;
     play_script(
-        IS_UP CHILD_REKEY(1, 1, 2)
-        /* both listed for five seconds */
-        "begin\n" LIST(
-            1,
-            SITE "-1{ name=" SITE " uniqueid=1 state=DELETED } " CHILD(
-                2, "")) "end\n"
-                        "begin\n" LIST(
-                            1,
-                            CHILD(2, "")) "end\n"
-                                          "begin\n" LIST(
-                                              1,
-                                              CHILD(2,
-                                                    "")) "end\n"
-                                                         "show\n  up 0/0 0 flaps 1 rekeys\n"
-                                                         "child-updown " IKE(
-                                                             1,
-                                                             CHILDREN(CHILD(
-                                                                 2, ""))) "\n  site up -> down\n");
+        IS_UP "child-rekey IKE1{ children{ both{ OLD1{ } NEW2{ } } } }\n"
+              /* both listed for five seconds */
+              "begin\n"
+              "list-sa IKE1{ children{ mllpgw-site-1{ name=mllpgw-site uniqueid=1 state=DELETED } "
+              "CHILD2{ } } }\n"
+              "end\n"
+              "begin\n"
+              "list-sa IKE1{ children{ CHILD2{ } } }\n"
+              "end\n"
+              "begin\n"
+              "list-sa IKE1{ children{ CHILD2{ } } }\n"
+              "end\n"
+              "show\n"
+              "  up 0/0 0 flaps 1 rekeys\n"
+              "child-updown IKE1{ children{ CHILD2{ } } }\n"
+              "  site up -> down\n");
 }
 
 static void test_the_predecessor_does_not_count(void **state)
 {
     (void)state;
     /* Its state may still read INSTALLED; when the new one goes, the tunnel goes. */
-    play_script(IS_UP "child-rekey " IKE(
-        1,
-        CHILDREN(
-            SITE
-            "{ old{ name=" SITE " uniqueid=1 "
-            "state=INSTALLED } new{ name=" SITE
-            " uniqueid=2 state=INSTALLED } }")) "\n"
-                                                "begin\n" LIST(
-                                                    1,
-                                                    CHILD(1, "") " " CHILD(
-                                                        2,
-                                                        "")) "end\n"
-                                                             "child-updown " IKE(
-                                                                 1,
-                                                                 CHILDREN(CHILD(
-                                                                     2,
-                                                                     ""))) "\n  site up -> down\n");
+    play_script(IS_UP "child-rekey IKE1{ children{ mllpgw-site{ old{ name=mllpgw-site uniqueid=1 "
+                      "state=INSTALLED } new{ name=mllpgw-site uniqueid=2 state=INSTALLED } } } }\n"
+                      "begin\n"
+                      "list-sa IKE1{ children{ CHILD1{ } CHILD2{ } } }\n"
+                      "end\n"
+                      "child-updown IKE1{ children{ CHILD2{ } } }\n"
+                      "  site up -> down\n");
 }
 
 static void test_an_ike_rekey_moves_the_children(void **state)
 {
     (void)state;
     play_script(IS_UP
-                "ike-rekey " SITE "{ old{ uniqueid=1 state=ESTABLISHED } "
-                "new{ uniqueid=2 state=ESTABLISHED } }\n"
-                "show\n  up 0/0 0 flaps 1 rekeys\n"
+                "ike-rekey mllpgw-site{ old{ uniqueid=1 state=ESTABLISHED } new{ uniqueid=2 "
+                "state=ESTABLISHED } }\n"
+                "show\n"
+                "  up 0/0 0 flaps 1 rekeys\n"
                 /* the old one's end is not the tunnel's */
-                "ike-updown " SITE "{ uniqueid=1 state=DELETING }\n"
-                "begin\n" LIST(
-                    2, CHILD(1, "")) "end whole\n"
-                                     "ike-updown " SITE
-                                     "{ uniqueid=2 state=DELETING tasks-passive[ IKE_DELETE ] }\n"
-                                     "  site up -> down\n"
-                                     "why\n  the other side ended the tunnel at 0\n");
+                "ike-updown mllpgw-site{ uniqueid=1 state=DELETING }\n"
+                "begin\n"
+                "list-sa IKE2{ children{ CHILD1{ } } }\n"
+                "end whole\n"
+                "ike-updown mllpgw-site{ uniqueid=2 state=DELETING tasks-passive[ IKE_DELETE ] }\n"
+                "  site up -> down\n"
+                "why\n"
+                "  the other side ended the tunnel at 0\n");
 }
 
 static void test_reauthentication_overlaps(void **state)
 {
     (void)state;
-    play_script(IS_UP "ike-updown up=yes " IKE(
-        2, "") "\n"
-               "child-updown up=yes " IKE(
-                   2, CHILDREN(CHILD(2, ""))) "\n"
-                                              "ike-updown " SITE
-                                              "{ uniqueid=1 state=DELETING }\n" DOWN_1
-                                              "show\n  up 0/0 0 flaps 0 rekeys\n");
+    play_script(IS_UP "ike-updown up=yes IKE2{ }\n"
+                      "child-updown up=yes IKE2{ children{ CHILD2{ } } }\n"
+                      "ike-updown mllpgw-site{ uniqueid=1 state=DELETING }\n" DOWN_1 "show\n"
+                      "  up 0/0 0 flaps 0 rekeys\n");
 }
 
 /* --- listings ----------------------------------------------------------------------------- */
@@ -361,9 +206,17 @@ static void test_reauthentication_overlaps(void **state)
 static void test_unknown_until_listed(void **state)
 {
     (void)state;
-    play_script("begin\n" LIST(1, CHILD(1, "")) "  site unknown -> up\n"
-                                                "end whole\n  two unknown -> down\n");
-    play_script("begin\nend\nbegin\nend\n  site unknown -> down\n  two unknown -> down\n");
+    play_script("begin\n"
+                "list-sa IKE1{ children{ CHILD1{ } } }\n"
+                "  site unknown -> up\n"
+                "end whole\n"
+                "  two unknown -> down\n");
+    play_script("begin\n"
+                "end\n"
+                "begin\n"
+                "end\n"
+                "  site unknown -> down\n"
+                "  two unknown -> down\n");
     play_script(UP_1 "  site unknown -> up\n" DOWN_1 "  site up -> down\n");
 }
 
@@ -371,302 +224,131 @@ static void test_a_busy_ike_sa_is_not_gone(void **state)
 {
     (void)state;
     /* noblock passes over it once; a second time it is gone. */
-    play_script(IS_UP "begin\nend\n"
-                      "begin\n" LIST(1, CHILD(1, "")) "end\n"
-                                                      "begin\nend\n"
-                                                      "begin\nend\n  site up -> down\n"
-                                                      "show\n  down 0/0 1 flaps 0 rekeys\n");
-    play_script(IS_UP "begin\nend whole\n  site up -> down\n");
+    play_script(IS_UP "begin\n"
+                      "end\n"
+                      "begin\n"
+                      "list-sa IKE1{ children{ CHILD1{ } } }\n"
+                      "end\n"
+                      "begin\n"
+                      "end\n"
+                      "begin\n"
+                      "end\n"
+                      "  site up -> down\n"
+                      "show\n"
+                      "  down 0/0 1 flaps 0 rekeys\n");
+    play_script(IS_UP "begin\n"
+                      "end whole\n"
+                      "  site up -> down\n");
 }
 
 static void test_events_during_a_listing_win(void **state)
 {
     (void)state;
     /* Ended, and the item that charon had written before comes behind. */
-    play_script(IS_UP
-                "begin\n" DOWN_1
-                "  site up -> down\n" LIST(1, CHILD(1, "")) "end whole\n"
-                                                            "begin\nend whole\n"
-                                                            "show\n  down 0/0 1 flaps 0 rekeys\n");
-    play_script(IS_UP "begin\nike-updown " SITE
-                      "{ uniqueid=1 state=DELETING }\n  site up -> down\n" LIST(
-                          1, CHILD(1, "")) "end whole\n");
+    play_script(IS_UP "begin\n" DOWN_1 "  site up -> down\n"
+                      "list-sa IKE1{ children{ CHILD1{ } } }\n"
+                      "end whole\n"
+                      "begin\n"
+                      "end whole\n"
+                      "show\n"
+                      "  down 0/0 1 flaps 0 rekeys\n");
+    play_script(IS_UP "begin\n"
+                      "ike-updown mllpgw-site{ uniqueid=1 state=DELETING }\n"
+                      "  site up -> down\n"
+                      "list-sa IKE1{ children{ CHILD1{ } } }\n"
+                      "end whole\n");
     /* Came up behind the place where the listing was. */
-    play_script(NOTHING "begin\n" UP_1 "  site down -> up\nend whole\n"
-                        "show\n  up 0/0 0 flaps 0 rekeys\n");
+    play_script(NOTHING "begin\n" UP_1 "  site down -> up\n"
+                        "end whole\n"
+                        "show\n"
+                        "  up 0/0 0 flaps 0 rekeys\n");
 }
 
 static void test_losing_charon_is_unknown_not_down(void **state)
 {
     (void)state;
-    play_script(
-        IS_UP
-        "lost\n  site up -> unknown\n  two down -> unknown\n"
-        "show\n  unknown 0/0 0 flaps 0 rekeys\n"
-        "begin\n" LIST(1, CHILD(1, "")) "  site unknown -> up\nend\n"
-                                        "begin\n" LIST(
-                                            1, CHILD(1, "")) "end\n  two unknown -> down\n"
-                                                             "show\n  up 0/0 0 flaps 0 rekeys\n");
+    play_script(IS_UP "lost\n"
+                      "  site up -> unknown\n"
+                      "  two down -> unknown\n"
+                      "show\n"
+                      "  unknown 0/0 0 flaps 0 rekeys\n"
+                      "begin\n"
+                      "list-sa IKE1{ children{ CHILD1{ } } }\n"
+                      "  site unknown -> up\n"
+                      "end\n"
+                      "begin\n"
+                      "list-sa IKE1{ children{ CHILD1{ } } }\n"
+                      "end\n"
+                      "  two unknown -> down\n"
+                      "show\n"
+                      "  up 0/0 0 flaps 0 rekeys\n");
 }
 
 static void test_what_vanished_meanwhile_is_down(void **state)
 {
     (void)state;
-    play_script(IS_UP "lost\n  site up -> unknown\n  two down -> unknown\n"
-                      "begin\nend whole\n  site unknown -> down\n  two unknown -> down\n"
-                      "show\n  down 0/0 1 flaps 0 rekeys\n");
+    play_script(IS_UP "lost\n"
+                      "  site up -> unknown\n"
+                      "  two down -> unknown\n"
+                      "begin\n"
+                      "end whole\n"
+                      "  site unknown -> down\n"
+                      "  two unknown -> down\n"
+                      "show\n"
+                      "  down 0/0 1 flaps 0 rekeys\n");
     /* The same where busy ones are passed over: it takes one more. */
-    play_script(IS_UP "lost\n  site up -> unknown\n  two down -> unknown\n"
-                      "begin\nend\n"
-                      "begin\nend\n  site unknown -> down\n  two unknown -> down\n");
+    play_script(IS_UP "lost\n"
+                      "  site up -> unknown\n"
+                      "  two down -> unknown\n"
+                      "begin\n"
+                      "end\n"
+                      "begin\n"
+                      "end\n"
+                      "  site unknown -> down\n"
+                      "  two unknown -> down\n");
 }
 
 static void test_a_restarted_charon_counts_anew(void **state)
 {
     (void)state;
     /* The old CHILD SA 1 is not the new CHILD SA 1, and nothing of it makes the tunnel up. */
-    play_script(NOTHING "child-updown up=yes " IKE(
-        1,
-        CHILDREN(CHILD(
-            1,
-            "spi-in=a bytes-in=100 "
-            "bytes-out=10"))) "\n"
-                              "  site down -> up\n"
-                              "ike-updown up=yes " IKE(
-                                  1,
-                                  "") "\n"
-                                      "ike-updown " IKE(
-                                          1,
-                                          "") "\n  site up -> down\n"
-                                              "child-updown up=yes " IKE(
-                                                  2,
-                                                  CHILDREN(CHILD(
-                                                      2,
-                                                      "spi-in=b"))) "\n"
-                                                                    "  site down -> up\n"
-                                                                    "lost\n  site up -> unknown\n  two down -> unknown\n"
-                                                                    "begin\n"
-                                                                    "child-updown up=yes " IKE(
-                                                                        1,
-                                                                        CHILDREN(CHILD(
-                                                                            1,
-                                                                            "spi-in=c bytes-in=5 "
-                                                                            "bytes-out=6"))) "\n"
-                                                                                             "  site unknown -> up\n"
-                                                                                             "child-updown " IKE(
-                                                                                                 1,
-                                                                                                 CHILDREN(CHILD(
-                                                                                                     1,
-                                                                                                     "spi-in=c"))) "\n  site up -> down\n"
-                                                                                                                   "end\n"
-                                                                                                                   "show\n  down 105/16 2 flaps 0 rekeys\n");
-}
-
-/* --- counters ----------------------------------------------------------------------------- */
-
-static void test_counters_survive_rekeys(void **state)
-{
-    (void)state;
-    play_script(IS_UP "begin\n" LIST(
-        1,
-        CHILD(
-            1,
-            "bytes-in=100 bytes-out=50")) "end\n"
-                                          "show\n  up 100/50 0 flaps 0 rekeys\n" CHILD_REKEY(1, 1, 2) "begin\n" LIST(
-                                              1,
-                                              CHILD(1, "bytes-in=110 bytes-out=50") " " CHILD(
-                                                  2, "bytes-in=7 bytes-out=3")) "end\n"
-                                                                                "show\n  up 117/53 0 flaps 1 rekeys\n"
-                                                                                "begin\n" LIST(1, CHILD(2, "bytes-in=8 bytes-out=3")) "end\n"
-                                                                                                                                      "begin\n" LIST(1, CHILD(2, "bytes-in=9 bytes-out=3")) "end\n"
-                                                                                                                                                                                            "begin\n" LIST(1, CHILD(2, "bytes-in=10 bytes-out=3")) "end\n"
-                                                                                                                                                                                                                                                   "show\n  up 120/53 0 flaps 1 rekeys\n"
-                                                                                                                                                                                                                                                   "ike-updown " IKE(1,
-                                                                                                                                                                                                                                                                     "") "\n  site up -> down\n"
-                                                                                                                                                                                                                                                                         /* the last bytes come with the CHILD SA's own event */
-                                                                                                                                                                                                                                                                         "child-updown " IKE(
-                                                                                                                                                                                                                                                                             1,
-                                                                                                                                                                                                                                                                             CHILDREN(CHILD(
-                                                                                                                                                                                                                                                                                 2,
-                                                                                                                                                                                                                                                                                 "bytes-in=30 bytes-out=4"))) "\n"
-                                                                                                                                                                                                                                                                                                              "show\n  down 140/54 1 flaps 1 rekeys\n");
-}
-
-static void test_last_packets(void **state)
-{
-    struct tunnel_wanted wanted = {.name = "site"};
-    struct play play = begin_play(&wanted);
-    const struct tunnel *site = tunnels_find(play.tunnels, "site");
-
-    (void)state;
-    run_script(&play, "at 100000\n" UP_1);
-    assert_int_equal(site->last_in_ms, -1);
-    run_script(&play, "list-sa " IKE(1, CHILDREN(CHILD(1, "bytes-in=1 bytes-out=1 use-in=4 "
-                                                          "use-out=60"))) "\n");
-    assert_int_equal(site->last_in_ms, 96000);
-    assert_int_equal(site->last_out_ms, 40000);
-    /* Another CHILD SA that was never used does not take it back. */
-    run_script(&play, "at 200000\nlist-sa " IKE(1, CHILDREN(CHILD(2, "bytes-in=0 bytes-out=0 "
-                                                                     "use-out=1"))) "\n");
-    assert_int_equal(site->last_in_ms, 96000);
-    assert_int_equal(site->last_out_ms, 199000);
-    tunnels_free(&play.tunnels);
-}
-
-/* --- warnings ----------------------------------------------------------------------------- */
-
-static void test_cipher_drift(void **state)
-{
-    static const char *const ike[] = {"aes256gcm16-prfsha384-ecp384", "aes256-sha256-modp2048"};
-    static const char *const esp[] = {"aes128gcm16-ecp256"};
-    const struct tunnel_wanted wanted = {.name = "site",
-                                         .ike_proposals = ike,
-                                         .ike_proposal_count = 2,
-                                         .esp_proposals = esp,
-                                         .esp_proposal_count = 1};
-
-    (void)state;
-    play_wanted(
-        &wanted,
-        NOTHING "list-sa " IKE(
-            1,
-            "encr-alg=AES_CBC encr-keysize=256 integ-alg=HMAC_SHA2_256_128 "
-            "prf-alg=PRF_HMAC_SHA2_256 dh-group=MODP_2048 " CHILDREN(CHILD(
-                1,
-                "encr-alg=AES_GCM_16 encr-keysize=128"))) "\n"
-                                                          "  site down -> up\n"
-                                                          "warnings\n"
-                                                          "list-sa " IKE(
-                                                              1,
-                                                              "encr-alg=AES_CBC encr-keysize=128 integ-alg=HMAC_SHA2_256_128 "
-                                                              "prf-alg=PRF_HMAC_SHA2_256 dh-group=MODP_2048 " CHILDREN(CHILD(
-                                                                  1,
-                                                                  "encr-alg=AES_GCM_16 encr-keysize=128"))) "\n"
-                                                                                                            "warnings\n  the IKE SA's algorithms are not among ike_proposals\n"
-                                                                                                            "list-sa " IKE(
-                                                                                                                1,
-                                                                                                                "encr-alg=AES_GCM_16 encr-keysize=256 "
-                                                                                                                "prf-alg=PRF_HMAC_SHA2_384 dh-group=ECP_384 " CHILDREN(
-                                                                                                                    CHILD(
-                                                                                                                        1,
-                                                                                                                        "encr-alg=AES_GCM_16 encr-keysize=128 "
-                                                                                                                        "dh-group=MODP_1024"))) "\n"
-                                                                                                                                                "warnings\n  a CHILD SA's algorithms are not among esp_proposals\n"
-                                                                                                                                                /* what went down drifts no more */
-                                                                                                                                                "ike-updown " IKE(
-                                                                                                                                                    1,
-                                                                                                                                                    "") "\n  site up -> down\n"
-                                                                                                                                                        "warnings\n");
-}
-
-static struct selector parsed(const char *text)
-{
-    struct selector selector;
-    assert_null(selector_parse(text, strlen(text), &selector));
-    return selector;
-}
-
-#define TS(id, local, remote) CHILD(id, "local-ts[ " local " ] remote-ts[ " remote " ]")
-
-static void test_narrowed(void **state)
-{
-    const struct selector local[] = {parsed("10.20.0.0/24")};
-    const struct selector remote[] = {parsed("10.10.0.0/24"), parsed("10.11.0.0/24")};
-    const struct tunnel_wanted wanted = {
-        .name = "site", .local = local, .local_count = 1, .remote = remote, .remote_count = 2};
-#define SAYS_NARROWED                                                                              \
-    "warnings\n  the other side narrowed the subnets: not all that is wanted goes through\n"
-
-    (void)state;
-    play_wanted(
-        &wanted,
-        NOTHING LIST(
-            1,
-            TS(1, "10.20.0.0/24",
-               "10.10.0.0/24 10.11.0.0/24")) "  site down -> up\n"
-                                             "warnings\n" LIST(1, TS(1, "10.20.0.0/24",
-                                                                     "10.10.0.0/24")) SAYS_NARROWED
-                                                 /* a CHILD SA for each pair of subnets */
-                                                 LIST(
-                                                     1,
-                                                     TS(1, "10.20.0.0/24", "10.10.0.0/24") " " TS(
-                                                         2, "10.20.0.0/24",
-                                                         "10.11.0.0/24")) "warnings\n"
-                                                                          "child-updown " IKE(
-                                                                              1,
-                                                                              CHILDREN(CHILD(
-                                                                                  2,
-                                                                                  ""))) "\n" SAYS_NARROWED
-                                                                              LIST(
-                                                                                  1,
-                                                                                  TS(1,
-                                                                                     "10.20.0.0/25",
-                                                                                     "10.8.0.0/13"))
-                                                                                  SAYS_NARROWED LIST(
-                                                                                      1,
-                                                                                      TS(1,
-                                                                                         "10.20.0.0/24[tcp/2575]",
-                                                                                         "10.8.0.0/13")) SAYS_NARROWED
-                                                                                      /* more than wanted is not less */
-                                                                                      LIST(
-                                                                                          1,
-                                                                                          TS(1,
-                                                                                             "0.0.0.0/0",
-                                                                                             "0.0.0.0/0")) "warnings\n"
-        /* what can't be read, and what isn't said */
-        LIST(1, TS(1, "10.20.0.0/25 %any", "0.0.0.0/0")) "warnings\n" LIST(
-            1, CHILD(1, "")) "warnings\n");
-}
-
-static void test_one_way_traffic(void **state)
-{
-#define COUNTED(in, out)                                                                           \
-    LIST(1, CHILD(1, "bytes-in=" #in " packets-in=" #in " bytes-out=" #out " packets-out=" #out))
-#define SAYS_ONE_WAY "warnings\n  packets go out and none come in\n"
-
-    (void)state;
     play_script(
-        "at 1000\n" IS_UP COUNTED(0, 0) "at 30999\n" COUNTED(0, 9) "warnings\n"
-                                                                   "at 31000\n" COUNTED(0, 9)
-                                                                       SAYS_ONE_WAY
-        "at 32000\n" COUNTED(
-            1, 9) "warnings\n"
-                  /* quiet in both directions is no fault; nor are one or two packets */
-                  "at 99000\n" COUNTED(
-                      1, 9) "warnings\n"
-                            "at 99000\n" COUNTED(
-                                1, 11) "warnings\n"
-                                       "at 99000\n" COUNTED(1, 12) SAYS_ONE_WAY
-                                           /* a rekey changes nothing about it */
-                                           CHILD_REKEY(1, 1, 2) "at 99500\n" LIST(
-                                               1, CHILD(2, "bytes-in=0 bytes-out=4 packets-out=4"))
-                                               SAYS_ONE_WAY
-        "at 99600\n" LIST(1, CHILD(2, "bytes-in=1 bytes-out=4 packets-out=4")) "warnings\n");
+        NOTHING
+        "child-updown up=yes IKE1{ children{ CHILD1{ spi-in=a bytes-in=100 bytes-out=10 } } }\n"
+        "  site down -> up\n"
+        "ike-updown up=yes IKE1{ }\n"
+        "ike-updown IKE1{ }\n"
+        "  site up -> down\n"
+        "child-updown up=yes IKE2{ children{ CHILD2{ spi-in=b } } }\n"
+        "  site down -> up\n"
+        "lost\n"
+        "  site up -> unknown\n"
+        "  two down -> unknown\n"
+        "begin\n"
+        "child-updown up=yes IKE1{ children{ CHILD1{ spi-in=c bytes-in=5 bytes-out=6 } } }\n"
+        "  site unknown -> up\n"
+        "child-updown IKE1{ children{ CHILD1{ spi-in=c } } }\n"
+        "  site up -> down\n"
+        "end\n"
+        "show\n"
+        "  down 105/16 2 flaps 0 rekeys\n");
 }
 
-static void test_a_silent_peer(void **state)
+static void test_what_ended_before_the_loss_may_begin_again(void **state)
 {
     (void)state;
-    play_script(IS_UP "list-sa " IKE(
-        1, "tasks-active[ IKE_DPD ] " CHILDREN(CHILD(
-               1, ""))) "\n"
-                        "warnings\n  the other side has not answered the last check yet\n" LIST(
-                            1, CHILD(1, "")) "warnings\n");
-}
-
-static void test_flapping(void **state)
-{
-#define FLAP(at)                                                                                   \
-    "at " #at "\n" UP_1 "  site down -> up\n" DOWN_1 "  site up -> down\n"                         \
-    "begin\nend whole\nbegin\nend whole\n"
-#define SAYS_FLAPPING "warnings\n  it went down several times within ten minutes\n"
-
-    (void)state;
-    play_script(NOTHING FLAP(100000) FLAP(200000) "warnings\n" FLAP(699999) SAYS_FLAPPING
-                "at 700000\nbegin\nend whole\n" SAYS_FLAPPING
-                "at 700001\nbegin\nend whole\nwarnings\n" FLAP(
-                    800001) "warnings\n"
-                            "show\n  down 0/0 4 flaps 0 rekeys\n");
+    /* Another charon: its IKE SA 1 is not the one that ended, though it is called the same. */
+    play_script(IS_UP "ike-updown up=yes IKE1{ }\n"
+                      "ike-updown IKE1{ }\n"
+                      "  site up -> down\n"
+                      "lost\n"
+                      "  site down -> unknown\n"
+                      "  two down -> unknown\n"
+                      "begin\n"
+                      "ike-updown up=yes IKE1{ }\n"
+                      "end whole\n"
+                      "  site unknown -> connecting\n"
+                      "  two unknown -> down\n" UP_1 "  site connecting -> up\n");
 }
 
 /* --- the rest ----------------------------------------------------------------------------- */
@@ -674,14 +356,16 @@ static void test_flapping(void **state)
 static void test_alerts(void **state)
 {
     (void)state;
-    play_script(NOTHING "at 5\nalert type=ts-mismatch ike-sa{ " IKE(
-        1, "") " }\n"
-               "why\n  the subnets of both sides don't match at 5\n"
-               "at 6\nalert type=retransmit-send ike-sa{ " IKE(
-                   1, "") " }\n"
-                          "alert type=peer-auth-failed ike-sa{ mllpgw-two{ uniqueid=9 } }\n"
-                          "alert type=proposal-mismatch-ike\n"
-                          "why\n  the subnets of both sides don't match at 5\n");
+    play_script(NOTHING "at 5\n"
+                        "alert type=ts-mismatch ike-sa{ IKE1{ } }\n"
+                        "why\n"
+                        "  the subnets of both sides don't match at 5\n"
+                        "at 6\n"
+                        "alert type=retransmit-send ike-sa{ IKE1{ } }\n"
+                        "alert type=peer-auth-failed ike-sa{ mllpgw-two{ uniqueid=9 } }\n"
+                        "alert type=proposal-mismatch-ike\n"
+                        "why\n"
+                        "  the subnets of both sides don't match at 5\n");
 }
 
 static void test_addresses_change(void **state)
@@ -693,11 +377,8 @@ static void test_addresses_change(void **state)
     (void)state;
     run_script(
         &play,
-        "list-sa " IKE(
-            1,
-            "local-host=192.0.2.1 remote-host=192.0.2.2") "\n"
-                                                          "ike-update local-host=192.0.2.1 remote-host=198.51.100.7 " IKE(
-                                                              1, "remote-host=192.0.2.2") "\n");
+        "list-sa IKE1{ local-host=192.0.2.1 remote-host=192.0.2.2 }\n"
+        "ike-update local-host=192.0.2.1 remote-host=198.51.100.7 IKE1{ remote-host=192.0.2.2 }\n");
     assert_string_equal(tunnel_shown_ike(site)->sa.remote_host, "198.51.100.7");
     assert_string_equal(tunnel_shown_ike(site)->sa.local_host, "192.0.2.1");
     tunnels_free(&play.tunnels);
@@ -713,8 +394,10 @@ static void test_another_configuration(void **state)
 
     (void)state;
     assert_int_equal(tunnels_configure(play.tunnels, 0, first, 2), 0);
-    run_script(&play, "at 10\nlist-sa " IKE(1, CHILDREN(CHILD(1, "bytes-in=5 encr-alg=AES_GCM_16 "
-                                                                 "encr-keysize=128"))) "\n");
+    run_script(
+        &play,
+        "at 10\n"
+        "list-sa IKE1{ children{ CHILD1{ bytes-in=5 encr-alg=AES_GCM_16 encr-keysize=128 } } }\n");
     uint64_t version = tunnels_version(play.tunnels);
     assert_int_equal(tunnels_configure(play.tunnels, 20, second, 2), 0);
     assert_int_equal(tunnels_count(play.tunnels), 2);
@@ -742,7 +425,7 @@ static void test_versions(void **state)
     (void)state;
     run_script(&play, UP_1);
     assert_int_equal(tunnels_version(play.tunnels), ++version);
-    run_script(&play, LIST(1, CHILD(1, "bytes-in=5"))); /* counters only */
+    run_script(&play, "list-sa IKE1{ children{ CHILD1{ bytes-in=5 } } }\n"); /* counters only */
     assert_int_equal(tunnels_version(play.tunnels), version);
     tunnels_alert(play.tunnels, 3, "site", "refused");
     tunnels_alert(play.tunnels, 3, "nobody", "refused");
@@ -756,8 +439,8 @@ static void test_versions(void **state)
 
 /* --- what charon really sent -------------------------------------------------------------- */
 
-/* As the owner does it: the response behind items ends a listing; other commands' responses lie between,
- * so that one without items counts only at the beginning, where nothing was listed yet. */
+/* As the owner does it: the response behind items ends a listing. Other commands' responses lie
+ * between, so that one without items counts only at the beginning, where nothing was listed yet. */
 static void see(const struct vici_packet *packet, void *context)
 {
     struct play *play = context;
@@ -868,13 +551,7 @@ int main(void)
         cmocka_unit_test(test_losing_charon_is_unknown_not_down),
         cmocka_unit_test(test_what_vanished_meanwhile_is_down),
         cmocka_unit_test(test_a_restarted_charon_counts_anew),
-        cmocka_unit_test(test_counters_survive_rekeys),
-        cmocka_unit_test(test_last_packets),
-        cmocka_unit_test(test_cipher_drift),
-        cmocka_unit_test(test_narrowed),
-        cmocka_unit_test(test_one_way_traffic),
-        cmocka_unit_test(test_a_silent_peer),
-        cmocka_unit_test(test_flapping),
+        cmocka_unit_test(test_what_ended_before_the_loss_may_begin_again),
         cmocka_unit_test(test_alerts),
         cmocka_unit_test(test_addresses_change),
         cmocka_unit_test(test_another_configuration),

@@ -200,7 +200,7 @@ static void step(struct play *play, const char *line)
     }
 }
 
-/* Every line that doesn't begin with spaces is a step; the indented ones behind it are what comes of it. */
+/* A line that doesn't begin with spaces is a step; the indented ones behind it are what comes of it. */
 static void play_script(const char *script)
 {
     const struct vici_client_settings settings = {
@@ -307,12 +307,29 @@ static void test_each_request_has_its_own_timer_from_when_it_is_first(void **sta
                    /* version's 1000 ms begin now */
                    "at 5998\n"
                    "< response version=6\n  answer version=6\n"
+                   "ask a 2000\n  > request a\n"
+                   "ask b 100\n  > request b\n"
+                   "at 7000\n"
+                   "< response\n  answer\n"
+                   "at 7099\n"
+                   "< response\n  answer\n"
                    "at 99999\n" /* nothing is waited for */
                    "ask version 1000\n  > request version\n"
                    "ask stats 500\n  > request stats\n"
                    "at 100998\n"
                    "at 100999\n  outcome unknown\n  outcome unknown\n"
                    "  lost: charon did not answer in time\n");
+}
+
+static void test_the_timer_of_one_that_becomes_first(void **state)
+{
+    (void)state;
+    play_script(UP "ask a 2000\n  > request a\n"
+                   "ask b 100\n  > request b\n"
+                   "at 1500\n"
+                   "< response\n  answer\n"
+                   "at 1599\n"
+                   "at 1600\n  outcome unknown\n  lost: charon did not answer in time\n");
 }
 
 static void test_a_stopped_charon_that_accepts(void **state)
@@ -427,6 +444,7 @@ int main(void)
         cmocka_unit_test(test_a_stream_is_registered_once_and_belongs_to_its_command),
         cmocka_unit_test(test_items_without_a_command_lose_the_connection),
         cmocka_unit_test(test_each_request_has_its_own_timer_from_when_it_is_first),
+        cmocka_unit_test(test_the_timer_of_one_that_becomes_first),
         cmocka_unit_test(test_a_stopped_charon_that_accepts),
         cmocka_unit_test(test_loss_and_what_comes_after),
         cmocka_unit_test(test_half_a_packet_does_not_reach_the_next_connection),

@@ -82,14 +82,8 @@ static int build(const char *steps)
 
 static void test_builder_wants_good_nesting(void **state)
 {
-    static const char *const good[] = {"",
-                                       "v",
-                                       "se",
-                                       "lx",
-                                       "lix",
-                                       "sslixeve",
-                                       "ssssssssssssssss"
-                                       "eeeeeeeeeeeeeeee"};
+#define SIXTEEN "sssssssssssssssseeeeeeeeeeeeeeee"
+    static const char *const good[] = {"", "v", "se", "lx", "lix", "sslixeve", SIXTEEN};
     static const char *const wrong[] = {"s",  "e",  "l",    "i",     "x",      "li",
                                         "lv", "ls", "llxx", "slexx", "lsiexx", "see"};
 
