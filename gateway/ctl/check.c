@@ -3,6 +3,7 @@
 #include "ctl/check.h"
 #include "config/config.h"
 #include "ctl/ctl.h"
+#include "ctl/guards.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -16,7 +17,8 @@ static const char check_help[] =
     "\n"
     "Checks a configuration as the gateway would at its start, and what it names: keys and\n"
     "certificates (expired, expiring within 30 days, not belonging together, too large a chain),\n"
-    "CRLs, modes of secret files, directories to write to; tunnels' networks, proposals and keys.\n"
+    "CRLs, modes of secret files, directories to write to; tunnels' networks, proposals and keys;\n"
+    "whether the guards of tunnels are loaded, when it may look (root, or CAP_NET_ADMIN).\n"
     "Every problem with file and line.\n"
     "\n"
     "  --config FILE    the same as FILE (default /etc/mllp-gateway/gateway.cfg)\n"
@@ -73,7 +75,48 @@ static int check_parse(struct check_options *options, int argc, char **argv)
     return CTL_OK;
 }
 
-static void check_print_json(const struct problems *problems)
+/* ---- guards ---- */
+
+static const char *const check_guards_words[] = {
+    [GUARDS_LOADED] = "loaded",
+    [GUARDS_MISSING] = "missing",
+    [GUARDS_DIFFER] = "differ",
+    [GUARDS_NOT_VERIFIED] = "not-verified",
+};
+#define CHECK_GUARDS_NOT_NEEDED "not-needed"
+
+/* Warnings, as a configuration may be checked on another machine. Its word; text: more, when loaded. */
+static const char *check_guards(const struct config *config, struct problems *problems,
+                                char ret_text[GUARDS_TEXT_BYTES])
+{
+    const struct config_peer *peer = guards_first_peer(config);
+    enum guards_state state = GUARDS_NOT_VERIFIED;
+    char setting[160];
+
+    if (peer == NULL)
+        return CHECK_GUARDS_NOT_NEEDED;
+    /* What is wrong may be just what guards are made from. */
+    if (problems->errors > 0)
+        snprintf(ret_text, GUARDS_TEXT_BYTES, "the configuration has errors");
+    else
+        state = guards_look(config, ret_text);
+    snprintf(setting, sizeof setting, "peers.%s.tunnel", peer->name != NULL ? peer->name : "?");
+    if (state == GUARDS_NOT_VERIFIED)
+        problems_add(problems, PROBLEM_WARNING, peer->place, setting,
+                     "guards not verified: %s. Whether clear text could pass for a tunnel's is "
+                     "not known",
+                     ret_text);
+    else if (state != GUARDS_LOADED)
+        problems_add(problems, PROBLEM_WARNING, peer->place, setting,
+                     "guards %s: %s. Clear text may pass for a tunnel's here: load them with "
+                     "deploy/guards",
+                     state == GUARDS_MISSING ? "missing" : "not as they should be", ret_text);
+    return check_guards_words[state];
+}
+
+/* ---- printing ---- */
+
+static void check_print_json(const struct problems *problems, const char *guards)
 {
     json_t *list = json_array();
 
@@ -84,9 +127,10 @@ static void check_print_json(const struct problems *problems)
                                               "file", each->file, "line", (json_int_t)each->line,
                                               "setting", each->setting, "text", each->text));
     }
-    json_t *all = json_pack("{s:b s:I s:I s:o}", "ok", problems->errors == 0, "errors",
+    json_t *all = json_pack("{s:b s:I s:I s:s* s:o}", "ok", problems->errors == 0, "errors",
                             (json_int_t)problems->errors, "warnings",
-                            (json_int_t)(problems->count - problems->errors), "problems", list);
+                            (json_int_t)(problems->count - problems->errors), "guards", guards,
+                            "problems", list);
     json_dumpf(all, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(all);
@@ -111,6 +155,8 @@ int ctl_check(int argc, char **argv)
 {
     struct check_options options = {0};
     struct problems problems;
+    char text[GUARDS_TEXT_BYTES] = "";
+    const char *guards = NULL;
     int code = check_parse(&options, argc, argv);
 
     if (code != CTL_OK || options.file == NULL)
@@ -123,14 +169,17 @@ int ctl_check(int argc, char **argv)
     }
     struct config *config = config_load_to_look_at(options.file, options.directory, &problems);
     if (config != NULL) {
+        guards = check_guards(config, &problems, text);
         config_check_files(config, &problems);
         config_check_tunnel_files(config, &problems);
         check_certificates(config, (int64_t)time(NULL), &problems);
     }
     if (options.json)
-        check_print_json(&problems);
+        check_print_json(&problems, guards);
     else
         check_print_text(&problems, config, options.file);
+    if (!options.json && guards != NULL && strcmp(guards, check_guards_words[GUARDS_LOADED]) == 0)
+        printf("guards: %s\n", text);
     code = problems.errors > 0 ? CTL_NOT_WELL : CTL_OK;
     config_free(&config);
     problems_free(&problems);

@@ -1,4 +1,4 @@
-/* mllpctl tunnel: what concerns one tunnel. */
+/* mllpctl tunnel: worksheets; guards are in tunnel_guards.c. */
 #include "ctl/ctl.h"
 #include "ctl/worksheet.h"
 
@@ -17,7 +17,9 @@ static const char tunnel_help[] =
     "  --config FILE    the configuration (default /etc/mllp-gateway/gateway.cfg)\n"
     "  --directory DIR  where relative paths start (default: where FILE is)\n"
     "\n"
-    "Exit code 1 when the other side could not be set up like this; the sheet says why.\n";
+    "Exit code 1 when the other side could not be set up like this; the sheet says why.\n"
+    "\n"
+    "mllpctl tunnel guards: what keeps clear text from passing for a tunnel's (--help tells more).\n";
 
 struct tunnel_options {
     const char *name, *file, *directory;
@@ -77,7 +79,7 @@ static int tunnel_parse(struct tunnel_options *options, int argc, char **argv)
             return code;
     }
     if (argc - optind < 1 || strcmp(argv[optind], "worksheet") != 0)
-        return ctl_usage("tunnel", "%s: the command is `tunnel worksheet NAME`",
+        return ctl_usage("tunnel", "%s: the command is `tunnel worksheet NAME` or `tunnel guards`",
                          argc - optind < 1 ? "nothing" : argv[optind]);
     if (argc - optind != 2)
         return ctl_usage("tunnel", "worksheet: one tunnel's name, please");
@@ -116,8 +118,10 @@ int ctl_tunnel(int argc, char **argv)
 {
     struct tunnel_options options = {.file = "/etc/mllp-gateway/gateway.cfg"};
     struct problems problems;
-    int code = tunnel_parse(&options, argc, argv);
 
+    if (argc > 1 && strcmp(argv[1], "guards") == 0)
+        return ctl_tunnel_guards(argc - 1, &argv[1]);
+    int code = tunnel_parse(&options, argc, argv);
     if (code != CTL_OK)
         return code < 0 ? CTL_OK : code;
     if (access(options.file, R_OK) < 0)
