@@ -30,6 +30,7 @@ The modules:
     settings  Settings: a configuration file from Python values
     mllp      Client: a sender's socket, plain or TLS; message(); Answer
     pki       Pki: certs/make_pki's files and ssl contexts from them
+    charon    Sites: two ends of a tunnel with a real charon each, in network namespaces; Vici: a client of its own
     store     HttpStore: tests/support/http2_store.mjs and what it received
     places    where programs and sources are; addresses and ports that nobody else has
 """
