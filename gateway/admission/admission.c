@@ -120,6 +120,13 @@ static int make_peer(struct peer_rules *rules, const struct config_peer *peer,
                      size_t name_count, char ret_error[512])
 {
     rules->peer = peer;
+    if (peer->tunnel != NULL) { /* better nobody than somebody who came another way */
+        snprintf(
+            ret_error, 512,
+            "peers.%s.tunnel: can't be enforced yet: take it out, or this gateway doesn't start",
+            peer->name);
+        return -1;
+    }
     if (make_prefixes(rules, names, name_count) != 0 || make_matchers(rules, ret_error) != 0) {
         return -1;
     }

@@ -114,6 +114,20 @@ static struct admission_answer decide(const struct admission_rules *rules, const
     return answer;
 }
 
+/* ---- tunnels ---- */
+
+/* Who must come through a tunnel is not let in by another way because tunnels are not looked at. */
+static void test_a_tunnel_is_refused_while_it_is_not_enforced(void **state)
+{
+    struct config_peer peers[] = {{.name = TEXT("lab"), .tunnel = TEXT("site")}};
+    struct config config = {.peers = peers, .peer_count = 1};
+    char error[512];
+
+    (void)state;
+    assert_null(admission_rules_new(&config, NULL, NULL, 0, error));
+    assert_non_null(strstr(error, "peers.lab.tunnel"));
+}
+
 /* ---- the decision ---- */
 
 struct row {
@@ -436,9 +450,13 @@ static void references(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(decisions),   cmocka_unit_test(kinds_of_certificates),
-        cmocka_unit_test(dns_names),   cmocka_unit_test(proxies),
-        cmocka_unit_test(wrong_rules), cmocka_unit_test(facilities),
+        cmocka_unit_test(test_a_tunnel_is_refused_while_it_is_not_enforced),
+        cmocka_unit_test(decisions),
+        cmocka_unit_test(kinds_of_certificates),
+        cmocka_unit_test(dns_names),
+        cmocka_unit_test(proxies),
+        cmocka_unit_test(wrong_rules),
+        cmocka_unit_test(facilities),
         cmocka_unit_test(references),
     };
     return cmocka_run_group_tests(tests, make_roots, free_roots);
