@@ -37,7 +37,7 @@ static struct snapshot *load_snapshot(struct shared_config *shared)
     char error[512] = "";
 
     problems_init(&problems);
-    snapshot = snapshot_new(shared, NULL, 0, time(NULL), &problems, error);
+    snapshot = snapshot_new(shared, NULL, time(NULL), &problems, error);
     problems_print(&problems, stderr);
     if (snapshot == NULL && problems.errors == 0) {
         fprintf(stderr, "mllp-gateway: %s\n", error);
@@ -147,6 +147,7 @@ static int make_admin(struct gateway *gateway, char ret_error[512])
         .drain = gateway_drain,
         .status = gateway_status,
         .connections = gateway_connections,
+        .tunnels = gateway_tunnels,
     };
     struct admin_settings settings = {
         .http_address = config->admin.address,
@@ -314,12 +315,13 @@ static void free_delivery_parts(void *context)
     http_client_free(&gateway->http);
 }
 
-static void free_resolver(void *context)
+static void stop_looking(void *context)
 {
     struct gateway *gateway = context;
 
     timers_stop(loop_timers(admin_loop(gateway->admin)), &gateway->decide_again);
     timers_stop(loop_timers(admin_loop(gateway->admin)), &gateway->look_at_crls);
+    tunnel_reader_free(&gateway->tunnels);
     resolver_free(&gateway->resolver);
 }
 
@@ -339,7 +341,7 @@ void gateway_free(struct gateway **pointer)
         return;
     }
     if (gateway->admin_runs) {
-        gateway_call(admin_loop(gateway->admin), free_resolver, gateway);
+        gateway_call(admin_loop(gateway->admin), stop_looking, gateway);
         loop_stop(admin_loop(gateway->admin));
         loop_join(admin_loop(gateway->admin));
     }

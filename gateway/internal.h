@@ -11,6 +11,7 @@
 #include "process.h"
 #include "resolver.h"
 #include "route/route.h"
+#include "tunnels.h"
 
 #include <pthread.h>
 
@@ -40,8 +41,9 @@ struct gateway {
     struct router *router;          /* delivery thread */
     bool delivery_runs, admin_runs; /* their threads were started */
     struct admin *admin;
-    struct offload *lookups;   /* the resolver's */
-    struct resolver *resolver; /* admin thread */
+    struct offload *lookups;       /* the resolver's */
+    struct resolver *resolver;     /* admin thread */
+    struct tunnel_reader *tunnels; /* admin thread */
     /* Changed on the admin thread only (before it starts: main): */
     struct shared_config *shared;
     struct snapshot *snapshot;
@@ -88,6 +90,9 @@ void gateway_load_sequences(struct gateway *gateway, struct shared_config *share
 
 /* ---- renew.c: the admin thread ---- */
 bool gateway_names_changed(void *gateway);
+bool gateway_tunnels_changed(void *gateway);
+/* What rules are made of besides the configuration; valid until the loop's next iteration. */
+struct admission_known gateway_known(struct gateway *gateway);
 /* What tells that a CRL's file is another one. */
 uint64_t gateway_crls(const struct config *config);
 /* Starts the looks anew: at what time alone changes (decide_again_s), often at the CRLs' files. */
@@ -120,6 +125,13 @@ bool gateway_ready(void *gateway, char *ret_why, size_t size);
 bool gateway_has_route(void *gateway, const char *route);
 void gateway_status(void *gateway, struct admin_reply *reply);
 void gateway_connections(void *gateway, struct admin_reply *reply);
+
+/* ---- tunnel_status.c: the admin thread ---- */
+/* False: a tunnel that must be up for readiness is not; why gets a line for each. */
+bool gateway_tunnels_ready(const struct gateway *gateway, char *ret_why, size_t size);
+/* A short line for each, for the status. */
+json_t *gateway_tunnels_status(const struct gateway *gateway);
+void gateway_tunnels(void *gateway, struct admin_reply *reply);
 
 /* ---- drain.c: the main thread ---- */
 /* From any thread. */

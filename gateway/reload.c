@@ -174,11 +174,9 @@ void gateway_no_snapshot(const struct config *config, struct problems *problems,
 static struct snapshot *make_snapshot(struct gateway *gateway, struct shared_config *shared,
                                       struct problems *problems)
 {
-    size_t count = 0;
-    const struct admission_name *names =
-        gateway->resolver == NULL ? NULL : resolver_names(gateway->resolver, &count);
+    struct admission_known known = gateway_known(gateway);
     char error[512] = "";
-    struct snapshot *snapshot = snapshot_new(shared, names, count, time(NULL), problems, error);
+    struct snapshot *snapshot = snapshot_new(shared, &known, time(NULL), problems, error);
 
     if (snapshot == NULL) {
         gateway_no_snapshot(shared->config, problems, error);
@@ -269,6 +267,9 @@ static int swap(struct gateway *gateway, struct shared_config *shared, struct sn
     gateway_settle_in(gateway, snapshot);
     if (gateway->resolver != NULL) {
         resolver_use(gateway->resolver, shared->config);
+    }
+    if (gateway->tunnels != NULL) {
+        tunnel_reader_use(gateway->tunnels, shared->config);
     }
     return 0;
 }

@@ -1,4 +1,4 @@
-/* What changes without a reload: revocation lists, addresses of names, and what time alone changes. On the admin
+/* What changes without a reload: revocation lists, addresses of names, tunnels, and what time alone changes. On the admin
  * thread. */
 #include "base/log.h"
 #include "internal.h"
@@ -47,17 +47,29 @@ uint64_t gateway_crls(const struct config *config)
 
 /* ---- renewing ---- */
 
+struct admission_known gateway_known(struct gateway *gateway)
+{
+    struct admission_known known = {0};
+
+    if (gateway->resolver != NULL) {
+        known.names = resolver_names(gateway->resolver, &known.name_count);
+    }
+    if (gateway->tunnels != NULL) {
+        known.tunnels =
+            tunnel_view_known(tunnel_reader_view(gateway->tunnels), &known.tunnel_count);
+    }
+    return known;
+}
+
 static struct snapshot *renewed_snapshot(struct gateway *gateway)
 {
-    size_t count = 0;
-    const struct admission_name *names =
-        gateway->resolver == NULL ? NULL : resolver_names(gateway->resolver, &count);
+    struct admission_known known = gateway_known(gateway);
     struct problems problems;
     struct snapshot *snapshot;
     char error[512] = "";
 
     problems_init(&problems);
-    snapshot = snapshot_renew(gateway->snapshot, names, count, time(NULL), &problems, error);
+    snapshot = snapshot_renew(gateway->snapshot, &known, time(NULL), &problems, error);
     if (snapshot == NULL) {
         gateway_no_snapshot(gateway->shared->config, &problems, error);
     }
@@ -90,6 +102,27 @@ static bool renew_snapshot(struct gateway *gateway)
 bool gateway_names_changed(void *context)
 {
     return renew_snapshot(context);
+}
+
+/* No file is read for it: a tunnel that goes down may not wait for a CRL that can't be. */
+bool gateway_tunnels_changed(void *context)
+{
+    struct gateway *gateway = context;
+    struct admission_known known = gateway_known(gateway);
+    char error[512] = "";
+    struct snapshot *snapshot = snapshot_with(gateway->snapshot, &known, error);
+
+    if (snapshot == NULL || ingress_apply(gateway->ingress, snapshot) != 0) {
+        snapshot_release(&snapshot);
+        LOG_EVENT(LOG_LEVEL_ERROR, "tunnels-not-applied",
+                  LOG_STRING("words", snapshot == NULL && error[0] != '\0'
+                                          ? error
+                                          : "memory is out: tried again within a second"));
+        return false;
+    }
+    snapshot_release(&gateway->snapshot);
+    gateway->snapshot = snapshot;
+    return true;
 }
 
 /* ---- looks ---- */

@@ -92,7 +92,19 @@ static void warn_of_queued(struct gateway *gateway)
     problems_free(&problems);
 }
 
-static void start_resolver(void *context)
+static void start_tunnels(struct gateway *gateway)
+{
+    gateway->tunnels = tunnel_reader_new(admin_loop(gateway->admin), gateway->metrics,
+                                         gateway_tunnels_changed, gateway);
+    if (gateway->tunnels != NULL) {
+        tunnel_reader_use(gateway->tunnels, gateway->shared->config);
+    } else {
+        LOG_EVENT(LOG_LEVEL_ERROR, "no-tunnels",
+                  LOG_STRING("words", "memory is out: no peer with a tunnel is admitted"));
+    }
+}
+
+static void start_looking(void *context)
 {
     struct gateway *gateway = context;
 
@@ -108,6 +120,7 @@ static void start_resolver(void *context)
         LOG_EVENT(LOG_LEVEL_ERROR, "no-look-ups",
                   LOG_STRING("words", "memory is out: names in peers' addresses admit nobody"));
     }
+    start_tunnels(gateway);
     gateway_plan_looks(gateway);
 }
 
@@ -125,7 +138,7 @@ static int start_threads(struct gateway *gateway)
         gateway->admin_runs = error == 0;
     }
     if (error == 0) {
-        gateway_call(admin_loop(gateway->admin), start_resolver, gateway);
+        gateway_call(admin_loop(gateway->admin), start_looking, gateway);
         error = ingress_start(gateway->ingress, gateway->spool);
     }
     return error;

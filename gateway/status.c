@@ -28,6 +28,9 @@ bool gateway_ready(void *context, char *ret_why, size_t size)
                  "taken\n");
         return false;
     }
+    if (!gateway_tunnels_ready(gateway, ret_why, size)) {
+        return false;
+    }
     snprintf(ret_why, size, "%llu messages queued, %llu dead letters\n",
              (unsigned long long)statistics.totals.queued,
              (unsigned long long)statistics.totals.dead);
@@ -128,6 +131,9 @@ static void status_done(struct gateway *gateway, struct admin_reply *reply,
     }
     json_object_set_new(json, "listeners", listeners);
     json_object_set_new(json, "peers", peers);
+    if (snapshot->config->tunnel_count > 0) {
+        json_object_set_new(json, "tunnels", gateway_tunnels_status(gateway));
+    }
     json_object_set_new(json, "routes", answer->routes);
     json_object_set_new(json, "spool", spool_status(gateway));
     json_object_set_new(json, "keys", answer->keys);

@@ -35,7 +35,7 @@ struct admin_gateway {
     struct metrics *metrics;
     struct spool *spool;
     const char *name, *version;
-    /* true: ready. Else why (one line a reason, in words). Any thread, never blocks. */
+    /* true: ready. Else why (one line a reason, in words). Never blocks. */
     bool (*ready)(void *context, char *ret_why, size_t size);
     /* Validates and swaps, or keeps the old; problems say why. Blocks only for files. */
     int (*reload)(void *context, struct problems *problems, size_t *ret_changed);
@@ -49,6 +49,8 @@ struct admin_gateway {
     void (*status)(void *context, struct admin_reply *reply);
     /* {"connections":[{"id","listener","peer","address","since","messages","last","tls","subject"}]} */
     void (*connections)(void *context, struct admin_reply *reply);
+    /* {"tunnels":[{"name","state","since",...}]}; NULL: there are none. */
+    void (*tunnels)(void *context, struct admin_reply *reply);
 };
 
 struct admin_settings {

@@ -19,6 +19,7 @@
  *   status                                        what admin.h says, and "name", "version", "pid",
  *                                                 "ready", "why"
  *   connections                                   items as admin.h says
+ *   tunnels                                       items as admin.h says, one for each tunnel
  *   queue.list     [route lane peer state after limit]
  *                                                 items; {"count", "next"}: "next" is there when limit
  *                                                 ended the list: ask again with it as "after"

@@ -45,7 +45,7 @@ static void command_settings(struct control_request *request)
     free(text);
 }
 
-/* ---- status, connections ---- */
+/* ---- status, connections, tunnels ---- */
 
 static void command_on_status(struct admin_reply *reply)
 {
@@ -87,10 +87,10 @@ static void command_send_items(struct control_request *request, const json_t *ar
     }
 }
 
-static void command_on_connections(struct admin_reply *reply)
+static void command_on_list(struct admin_reply *reply, const char *member)
 {
     struct control_request *request = reply->context;
-    const json_t *all = json_object_get(reply->result, "connections");
+    const json_t *all = json_object_get(reply->result, member);
 
     if (reply->result == NULL) {
         control_fail(request, "failed", "%s", reply->error);
@@ -99,6 +99,16 @@ static void command_on_connections(struct admin_reply *reply)
         control_finish(request, json_pack("{s:I}", "count", (json_int_t)json_array_size(all)));
     }
     admin_reply_free(reply);
+}
+
+static void command_on_connections(struct admin_reply *reply)
+{
+    command_on_list(reply, "connections");
+}
+
+static void command_on_tunnels(struct admin_reply *reply)
+{
+    command_on_list(reply, "tunnels");
 }
 
 static void command_ask(struct control_request *request,
@@ -121,6 +131,14 @@ static void command_status(struct control_request *request)
 static void command_connections(struct control_request *request)
 {
     command_ask(request, request->gateway->connections, command_on_connections);
+}
+
+static void command_tunnels(struct control_request *request)
+{
+    if (request->gateway->tunnels == NULL)
+        control_finish(request, json_pack("{s:i}", "count", 0));
+    else
+        command_ask(request, request->gateway->tunnels, command_on_tunnels);
 }
 
 /* ---- reload, drain ---- */
@@ -177,6 +195,7 @@ static const struct control_command commands[] = {
     {"settings", false, command_settings},
     {"status", false, command_status},
     {"connections", false, command_connections},
+    {"tunnels", false, command_tunnels},
     {"queue.list", false, control_queue_list},
     {"queue.show", false, control_queue_show}, /* with body: checked there too */
     {"queue.replay", true, control_queue_replay},

@@ -1,5 +1,7 @@
 #include "admission/admission.h"
 
+#include "admission/tunnel_rules.h"
+
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +15,7 @@ struct peer_rules {
     size_t matcher_count;
     uint8_t (*roots)[32]; /* DER digests of the peer's ca */
     size_t root_count;
+    const struct tunnel_rules *tunnels[2]; /* either one will do; NULLs are none */
 };
 
 struct listener_rules {
@@ -23,50 +26,52 @@ struct listener_rules {
     bool proxied;
 };
 
+static const struct admission_known nothing_known;
+
 struct admission_rules {
     atomic_int references;
     struct peer_rules *peers;
     size_t peer_count;
     struct listener_rules *listeners;
     size_t listener_count;
+    struct tunnel_rules *tunnels; /* in the configuration's order */
+    size_t tunnel_count;
 };
 
 /* ---- making the snapshot ---- */
 
-static size_t count_prefixes(const struct config_peer *peer, const struct admission_name *names,
-                             size_t name_count)
+static size_t count_prefixes(const struct config_peer *peer, const struct admission_known *known)
 {
     size_t count = 0;
 
     for (size_t i = 0; i < peer->addresses.count; i++) {
         count++;
-        for (size_t n = 0; n < name_count; n++) {
-            if (strcmp(names[n].name, peer->addresses.items[i]) == 0) {
-                count += names[n].count;
+        for (size_t n = 0; n < known->name_count; n++) {
+            if (strcmp(known->names[n].name, peer->addresses.items[i]) == 0) {
+                count += known->names[n].count;
             }
         }
     }
     return count;
 }
 
-static void add_name(struct peer_rules *rules, const char *name, const struct admission_name *names,
-                     size_t name_count)
+static void add_name(struct peer_rules *rules, const char *name,
+                     const struct admission_known *known)
 {
-    for (size_t n = 0; n < name_count; n++) {
-        if (strcmp(names[n].name, name) != 0) {
+    for (size_t n = 0; n < known->name_count; n++) {
+        if (strcmp(known->names[n].name, name) != 0) {
             continue;
         }
-        for (size_t k = 0; k < names[n].count; k++) {
-            address_prefix_of_key(names[n].keys[k], &rules->prefixes[rules->prefix_count++]);
+        for (size_t k = 0; k < known->names[n].count; k++) {
+            address_prefix_of_key(known->names[n].keys[k], &rules->prefixes[rules->prefix_count++]);
         }
     }
 }
 
-static int make_prefixes(struct peer_rules *rules, const struct admission_name *names,
-                         size_t name_count)
+static int make_prefixes(struct peer_rules *rules, const struct admission_known *known)
 {
     const struct config_strings *addresses = &rules->peer->addresses;
-    size_t count = count_prefixes(rules->peer, names, name_count);
+    size_t count = count_prefixes(rules->peer, known);
 
     rules->prefixes = calloc(count == 0 ? 1 : count, sizeof(*rules->prefixes));
     if (rules->prefixes == NULL) {
@@ -77,7 +82,7 @@ static int make_prefixes(struct peer_rules *rules, const struct admission_name *
         if (address_prefix_parse(addresses->items[i], &prefix)) {
             rules->prefixes[rules->prefix_count++] = prefix;
         } else {
-            add_name(rules, addresses->items[i], names, name_count);
+            add_name(rules, addresses->items[i], known);
         }
     }
     return 0;
@@ -116,18 +121,11 @@ static int copy_roots(struct peer_rules *rules, const struct peer_rules *in_forc
 }
 
 static int make_peer(struct peer_rules *rules, const struct config_peer *peer,
-                     const struct peer_rules *in_force, const struct admission_name *names,
-                     size_t name_count, char ret_error[512])
+                     const struct peer_rules *in_force, const struct admission_known *known,
+                     char ret_error[512])
 {
     rules->peer = peer;
-    if (peer->tunnel != NULL) { /* better nobody than somebody who came another way */
-        snprintf(
-            ret_error, 512,
-            "peers.%s.tunnel: can't be enforced yet: take it out, or this gateway doesn't start",
-            peer->name);
-        return -1;
-    }
-    if (make_prefixes(rules, names, name_count) != 0 || make_matchers(rules, ret_error) != 0) {
+    if (make_prefixes(rules, known) != 0 || make_matchers(rules, ret_error) != 0) {
         return -1;
     }
     if (peer->ca != NULL && in_force != NULL) {
@@ -141,6 +139,37 @@ static int make_peer(struct peer_rules *rules, const struct config_peer *peer,
         }
     }
     return 0;
+}
+
+static int make_tunnels(struct admission_rules *rules, const struct config *config,
+                        const struct admission_known *known)
+{
+    rules->tunnels = calloc(config->tunnel_count + 1, sizeof(*rules->tunnels));
+    if (rules->tunnels == NULL) {
+        return -1;
+    }
+    for (size_t i = 0; i < config->tunnel_count; i++) {
+        const char *name = config->tunnels[i].name;
+        const struct admission_tunnel *found = NULL;
+        for (size_t k = 0; k < known->tunnel_count && found == NULL; k++) {
+            found = strcmp(known->tunnels[k].name, name) == 0 ? &known->tunnels[k] : NULL;
+        }
+        rules->tunnel_count++;
+        if (tunnel_rules_make(&rules->tunnels[i], name, found) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static void find_tunnels(struct peer_rules *peer, const struct admission_rules *rules,
+                         const struct config *config)
+{
+    const struct config_tunnel *own = config_find_tunnel(config, peer->peer->tunnel);
+    const struct config_tunnel *pair = own == NULL ? NULL : config_tunnel_pair(config, own);
+
+    peer->tunnels[0] = own == NULL ? NULL : &rules->tunnels[own - config->tunnels];
+    peer->tunnels[1] = pair == NULL ? NULL : &rules->tunnels[pair - config->tunnels];
 }
 
 static const struct peer_rules *find_peer(const struct admission_rules *rules, const char *name)
@@ -184,7 +213,7 @@ static int make_listener(struct admission_rules *rules, struct listener_rules *l
 
 struct admission_rules *admission_rules_new(const struct config *config,
                                             const struct admission_rules *in_force,
-                                            const struct admission_name *names, size_t name_count,
+                                            const struct admission_known *known,
                                             char ret_error[512])
 {
     struct admission_rules *rules = calloc(1, sizeof(*rules));
@@ -193,19 +222,21 @@ struct admission_rules *admission_rules_new(const struct config *config,
     if (rules == NULL) {
         return NULL;
     }
+    known = known == NULL ? &nothing_known : known;
     atomic_init(&rules->references, 1);
     rules->peers = calloc(config->peer_count + 1, sizeof(*rules->peers));
     rules->listeners = calloc(config->listener_count + 1, sizeof(*rules->listeners));
-    if (rules->peers == NULL || rules->listeners == NULL) {
+    if (rules->peers == NULL || rules->listeners == NULL ||
+        make_tunnels(rules, config, known) != 0) {
         goto fail;
     }
     for (size_t i = 0; i < config->peer_count; i++) {
         rules->peer_count++;
         if (make_peer(&rules->peers[i], &config->peers[i],
-                      in_force == NULL ? NULL : &in_force->peers[i], names, name_count,
-                      ret_error) != 0) {
+                      in_force == NULL ? NULL : &in_force->peers[i], known, ret_error) != 0) {
             goto fail;
         }
+        find_tunnels(&rules->peers[i], rules, config);
     }
     for (size_t i = 0; i < config->listener_count; i++) {
         rules->listener_count++;
@@ -251,6 +282,10 @@ void admission_rules_release(struct admission_rules **pointer)
         free(rules->listeners[i].peers);
         free(rules->listeners[i].proxies);
     }
+    for (size_t i = 0; i < rules->tunnel_count; i++) {
+        tunnel_rules_free(&rules->tunnels[i]);
+    }
+    free(rules->tunnels);
     free(rules->peers);
     free(rules->listeners);
     free(rules);
@@ -303,14 +338,38 @@ static int longest_of_listener(const struct listener_rules *listener, const uint
     return longest;
 }
 
-enum reason admission_by_address(const struct admission_rules *rules, unsigned listener,
-                                 const struct sockaddr *source)
+/* What a proxy claims has come through no tunnel; the configuration's check says so too. */
+static enum reason tunnel_reason(const struct listener_rules *listener,
+                                 const struct peer_rules *peer, const struct sockaddr *source,
+                                 const struct sockaddr *local, bool open)
 {
+    if (peer->peer->tunnel == NULL) {
+        return REASON_NONE;
+    }
+    return listener->proxied ? REASON_TUNNEL_DOWN
+                             : tunnel_rules_decide(peer->tunnels, 2, source, local, open);
+}
+
+enum reason admission_by_address(const struct admission_rules *rules, unsigned listener,
+                                 const struct sockaddr *source, const struct sockaddr *local)
+{
+    const struct listener_rules *l = &rules->listeners[listener];
+    enum reason reason = REASON_ADDRESS_NOT_LISTED;
     uint8_t key[16];
+    int longest;
 
     address_key(source, key);
-    return longest_of_listener(&rules->listeners[listener], key) < 0 ? REASON_ADDRESS_NOT_LISTED
-                                                                     : REASON_NONE;
+    longest = longest_of_listener(l, key);
+    for (size_t i = 0; longest >= 0 && i < l->peer_count; i++) {
+        if (longest_prefix(l->peers[i], key) != longest) {
+            continue;
+        }
+        reason = tunnel_reason(l, l->peers[i], source, local, false);
+        if (reason == REASON_NONE) {
+            return REASON_NONE;
+        }
+    }
+    return reason;
 }
 
 static bool chains_to_peers_ca(const struct peer_rules *peer, const struct identity *identity)
@@ -348,16 +407,19 @@ static enum reason certificate_reason(const struct peer_rules *peer,
     return REASON_NONE;
 }
 
-void admission_decide(const struct admission_rules *rules, const struct admission_query *query,
-                      struct admission_answer *ret_answer)
+/* Who it is, by address and certificate. */
+/* Who it is, by address and certificate; NULL: with the reason. */
+static const struct peer_rules *find_sender(const struct listener_rules *listener,
+                                            const struct admission_query *query,
+                                            enum reason *ret_reason)
 {
-    const struct listener_rules *listener = &rules->listeners[query->listener];
-    struct admission_answer answer = {REASON_ADDRESS_NOT_LISTED, NULL};
+    const struct peer_rules *sender = NULL;
     uint8_t key[16];
     int longest;
 
     address_key(query->source, key);
     longest = longest_of_listener(listener, key);
+    *ret_reason = REASON_ADDRESS_NOT_LISTED;
     for (size_t i = 0; longest >= 0 && i < listener->peer_count; i++) {
         const struct peer_rules *peer = listener->peers[i];
         enum reason reason;
@@ -365,17 +427,30 @@ void admission_decide(const struct admission_rules *rules, const struct admissio
             continue;
         }
         reason = certificate_reason(peer, query->identity);
-        if (reason == REASON_NONE && answer.peer != NULL) {
-            answer = (struct admission_answer){REASON_PEER_AMBIGUOUS, NULL};
-            break;
+        if (reason == REASON_NONE && sender != NULL) {
+            *ret_reason = REASON_PEER_AMBIGUOUS;
+            return NULL;
         }
         if (reason == REASON_NONE) {
-            answer = (struct admission_answer){REASON_NONE, peer->peer};
-        } else if (answer.peer == NULL && answer.reason != REASON_CERTIFICATE_WRONG_CA) {
-            answer.reason = reason; /* the most telling one stays: "wrong ca" over "not listed" */
+            sender = peer;
+        } else if (*ret_reason != REASON_CERTIFICATE_WRONG_CA) {
+            *ret_reason = reason; /* the most telling one stays: "wrong ca" over "not listed" */
         }
     }
-    *ret_answer = answer;
+    return sender;
+}
+
+void admission_decide(const struct admission_rules *rules, const struct admission_query *query,
+                      struct admission_answer *ret_answer)
+{
+    const struct listener_rules *listener = &rules->listeners[query->listener];
+    enum reason reason;
+    const struct peer_rules *sender = find_sender(listener, query, &reason);
+
+    if (sender != NULL) {
+        reason = tunnel_reason(listener, sender, query->source, query->local, query->open);
+    }
+    *ret_answer = (struct admission_answer){reason, reason == REASON_NONE ? sender->peer : NULL};
 }
 
 bool admission_facility_allowed(const struct config_peer *peer, struct span application,

@@ -5,9 +5,10 @@
  * holds the source (IPv4-mapped counts as IPv4); the certificate must be one that such a peer lists
  * and must chain to that peer's ca; exactly one peer is left, or the connection is refused with the
  * reason. Absent or empty addresses admit nobody; `certificates = []` admits nobody; absent means
- * that none is demanded.
- * DNS names in addresses: the snapshot holds what they resolved to; a new resolution makes a new
- * snapshot.
+ * that none is demanded. A peer with a tunnel is admitted only while one of the tunnel's CHILD SAs (or of
+ * those of the other one of the pair) carries the connection; the tunnel never decides which peer it is.
+ * DNS names in addresses, tunnels: the snapshot holds what they resolved to and what was known of them; a
+ * new resolution, or a tunnel's change, makes a new snapshot.
  * Ownership: snapshots are reference-counted; the configuration outlives them.
  * Threads: read-only; no state.
  */
@@ -19,6 +20,7 @@
 #include "base/span.h"
 #include "certs/identity.h"
 #include "config/config.h"
+#include "vpn/selector.h"
 
 struct admission_rules;
 
@@ -29,11 +31,34 @@ struct admission_name {
     size_t count;
 };
 
+/* A CHILD SA: what its two ends carry. */
+struct admission_child {
+    const struct selector *local, *remote;
+    size_t local_count, remote_count;
+};
+/* What is known of a tunnel (tunnel_view.h finds it out). */
+struct admission_tunnel {
+    const char *name;
+    enum reason reason; /* why nobody new is let in; REASON_NONE: whom its children carry is */
+    bool stays;         /* whom its children carry may stay, whatever reason says */
+    const struct admission_child *children; /* in force, or the last that were */
+    size_t child_count;
+};
+
+/* What the rules hang on besides the configuration. All of it is copied. */
+struct admission_known {
+    const struct admission_name *names; /* a name that is not among them admits nobody */
+    size_t name_count;
+    const struct admission_tunnel
+        *tunnels; /* one that is not among them is unknown, and no one stays */
+    size_t tunnel_count;
+};
+
 /* in_force: rules of the same configuration, whose peers' ca are taken over as they were read; NULL: reads them.
- * NULL with a sentence. A name that isn't in names admits nobody. */
+ * known: NULL: nothing is. NULL with a sentence. */
 struct admission_rules *admission_rules_new(const struct config *config,
                                             const struct admission_rules *in_force,
-                                            const struct admission_name *names, size_t name_count,
+                                            const struct admission_known *known,
                                             char ret_error[512]);
 struct admission_rules *admission_rules_reference(struct admission_rules *rules);
 void admission_rules_release(struct admission_rules **rules);
@@ -47,15 +72,17 @@ enum admission_proxy {
 enum admission_proxy admission_proxy(const struct admission_rules *rules, unsigned listener,
                                      const struct sockaddr *source);
 
-/* Before a byte is read: could any peer of this listener come from here? REASON_NONE or the
- * reason. listener: the index in the configuration. */
+/* Before a byte is read: could any peer of this listener come from here, to this address of ours (NULL:
+ * not known)? REASON_NONE or the reason. listener: the index in the configuration. */
 enum reason admission_by_address(const struct admission_rules *rules, unsigned listener,
-                                 const struct sockaddr *source);
+                                 const struct sockaddr *source, const struct sockaddr *local);
 
 struct admission_query {
     unsigned listener;               /* index in the configuration */
     const struct sockaddr *source;   /* behind a proxy: the address that the header claims */
+    const struct sockaddr *local;    /* the connection's own address; NULL: not known */
     const struct identity *identity; /* NULL: no certificate */
+    bool open; /* it has been admitted before: may stay where the tunnel's sessions do */
 };
 struct admission_answer {
     enum reason reason;             /* REASON_NONE: admitted */

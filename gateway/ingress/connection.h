@@ -94,6 +94,7 @@ struct connection {
     struct peer_statistics *statistics;
     union connection_source source;    /* the sender's: behind a proxy, what its header claims */
     union connection_source transport; /* the socket's */
+    union connection_source local;     /* ours, which it came to */
     uint8_t address[16];
     bool through_proxy;    /* began with a PROXY header */
     bool snapshot_changed; /* during the handshake: verify the certificate again */
@@ -128,11 +129,13 @@ struct connection {
 /* Takes over fd. The limits for address and listener were entered by the caller. Admits, or begins
  * with PROXY or TLS; may close at once. NULL when memory is out (fd is closed). */
 struct connection *connection_new(struct connection_world *world, uint64_t id, unsigned listener,
-                                  int fd, const struct sockaddr *source);
+                                  int fd, const struct sockaddr *source,
+                                  const struct sockaddr *local);
 /* As connection_new, with a stream that the caller made (tests). */
 struct connection *connection_new_with_stream(struct connection_world *world, uint64_t id,
                                               unsigned listener, const struct stream *stream,
-                                              const struct sockaddr *source);
+                                              const struct sockaddr *source,
+                                              const struct sockaddr *local);
 void connection_start(struct connection *connection);
 void connection_free(struct connection *connection);
 

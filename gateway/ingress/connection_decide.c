@@ -33,12 +33,15 @@ bool connection_transport_fits(const struct connection *connection, const struct
 }
 
 /* Admitted connections must come out as the same peer. */
-static bool still_admitted(const struct connection *connection, const struct snapshot *snapshot,
-                           int listener, const struct config_peer **ret_peer)
+static enum reason still_admitted(const struct connection *connection,
+                                  const struct snapshot *snapshot, int listener,
+                                  const struct config_peer **ret_peer)
 {
     struct admission_query query = {
         .listener = (unsigned)listener,
         .source = &connection->source.any,
+        .local = &connection->local.any,
+        .open = true,
         .identity =
             connection->stream.tls == NULL ? NULL : tls_session_identity(connection->stream.tls),
     };
@@ -46,11 +49,16 @@ static bool still_admitted(const struct connection *connection, const struct sna
 
     /* First, since it finds out to which of the new roots the certificate chains. */
     if (!connection_transport_fits(connection, snapshot, listener)) {
-        return false;
+        return REASON_NO_LONGER_ALLOWED;
     }
     admission_decide(snapshot->rules, &query, &answer);
     *ret_peer = answer.peer;
-    return answer.reason == REASON_NONE && strcmp(answer.peer->name, connection->peer->name) == 0;
+    if (answer.reason == REASON_TUNNEL_DOWN || answer.reason == REASON_TUNNEL_UNKNOWN) {
+        return answer.reason;
+    }
+    return answer.reason == REASON_NONE && strcmp(answer.peer->name, connection->peer->name) == 0
+               ? REASON_NONE
+               : REASON_NO_LONGER_ALLOWED;
 }
 
 /* A source that is no proxy any more may not go on claiming addresses; and where proxies are
@@ -68,13 +76,18 @@ void connection_decide_again(struct connection *connection, int listener)
 {
     struct snapshot *snapshot = connection->world->snapshot;
     const struct config_peer *peer = NULL;
+    enum reason reason = REASON_NONE;
 
     if (connection->state == CONNECTION_CLOSED) {
         return;
     }
-    if (listener < 0 || !proxy_still_fits(connection, snapshot, listener) ||
-        (connection->peer != NULL && !still_admitted(connection, snapshot, listener, &peer))) {
-        connection_close_when_answered(connection, REASON_NO_LONGER_ALLOWED);
+    if (listener < 0 || !proxy_still_fits(connection, snapshot, listener)) {
+        reason = REASON_NO_LONGER_ALLOWED;
+    } else if (connection->peer != NULL) {
+        reason = still_admitted(connection, snapshot, listener, &peer);
+    }
+    if (reason != REASON_NONE) {
+        connection_close_when_answered(connection, reason);
         return;
     }
     snapshot_reference(snapshot);

@@ -23,7 +23,8 @@ static void set_source(union connection_source *ret_source, const struct sockadd
 
 struct connection *connection_new_with_stream(struct connection_world *world, uint64_t id,
                                               unsigned listener, const struct stream *stream,
-                                              const struct sockaddr *source)
+                                              const struct sockaddr *source,
+                                              const struct sockaddr *local)
 {
     struct connection *connection = calloc(1, sizeof(*connection));
 
@@ -41,6 +42,7 @@ struct connection *connection_new_with_stream(struct connection_world *world, ui
     connection->last_activity_ms = connection_now(connection);
     set_source(&connection->source, source);
     connection->transport = connection->source;
+    set_source(&connection->local, local);
     address_key(source, connection->address);
     buffer_init(&connection->pending, PENDING_MAXIMUM);
     buffer_init(&connection->out, OUT_MAXIMUM);
@@ -56,13 +58,14 @@ struct connection *connection_new_with_stream(struct connection_world *world, ui
 }
 
 struct connection *connection_new(struct connection_world *world, uint64_t id, unsigned listener,
-                                  int fd, const struct sockaddr *source)
+                                  int fd, const struct sockaddr *source,
+                                  const struct sockaddr *local)
 {
     struct stream stream;
     struct connection *connection;
 
     stream_init_plain(&stream, fd);
-    connection = connection_new_with_stream(world, id, listener, &stream, source);
+    connection = connection_new_with_stream(world, id, listener, &stream, source, local);
     if (connection == NULL) {
         stream_close(&stream);
     }
@@ -110,6 +113,7 @@ static enum reason decide(struct connection *connection, const struct config_pee
     struct admission_query query = {
         .listener = connection->listener,
         .source = &connection->source.any,
+        .local = &connection->local.any,
         .identity =
             connection->stream.tls == NULL ? NULL : tls_session_identity(connection->stream.tls),
     };
@@ -178,7 +182,7 @@ static void begin(struct connection *connection, struct span already)
 {
     struct tls_server *server = connection->snapshot->listeners[connection->listener].tls;
     enum reason reason = admission_by_address(connection->snapshot->rules, connection->listener,
-                                              &connection->source.any);
+                                              &connection->source.any, &connection->local.any);
 
     if (reason != REASON_NONE) {
         refuse(connection, reason);

@@ -96,8 +96,32 @@ static struct tls_server *find_server(const struct snapshot *snapshot, size_t be
     return NULL;
 }
 
-static int make_listener(struct snapshot *snapshot, const struct snapshot *in_force, size_t index,
-                         int64_t now_s, struct problems *problems)
+/* How a snapshot is made out of one in force. */
+struct making {
+    const struct snapshot *in_force; /* NULL: everything is read */
+    bool keep_crls;                  /* takes over its TLS servers as they are */
+    int64_t now_s;
+    struct problems *problems;
+};
+
+static struct tls_server *take_server(const struct snapshot *snapshot, const struct making *making,
+                                      size_t index)
+{
+    const char *name = snapshot->listeners[index].config->tls;
+    struct tls_server *in_force =
+        making->in_force == NULL ? NULL : making->in_force->listeners[index].tls;
+    struct tls_server *server;
+
+    if (making->keep_crls) {
+        return tls_server_reference(in_force);
+    }
+    server = find_server(snapshot, index, name);
+    return server != NULL ? server
+                          : make_server(config_find_tls(snapshot->config, name), in_force,
+                                        making->now_s, making->problems);
+}
+
+static int make_listener(struct snapshot *snapshot, const struct making *making, size_t index)
 {
     struct snapshot_listener *listener = &snapshot->listeners[index];
     const struct config *config = snapshot->config;
@@ -115,18 +139,12 @@ static int make_listener(struct snapshot *snapshot, const struct snapshot *in_fo
     if (listener->config->tls == NULL) {
         return 0;
     }
-    listener->tls = find_server(snapshot, index, listener->config->tls);
-    if (listener->tls == NULL) {
-        listener->tls =
-            make_server(config_find_tls(config, listener->config->tls),
-                        in_force == NULL ? NULL : in_force->listeners[index].tls, now_s, problems);
-    }
+    listener->tls = take_server(snapshot, making, index);
     return listener->tls == NULL ? -1 : 0;
 }
 
-static struct snapshot *make_snapshot(struct shared_config *shared, const struct snapshot *in_force,
-                                      const struct admission_name *names, size_t name_count,
-                                      int64_t now_s, struct problems *problems, char ret_error[512])
+static struct snapshot *make_snapshot(struct shared_config *shared, const struct making *making,
+                                      const struct admission_known *known, char ret_error[512])
 {
     struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
 
@@ -143,14 +161,15 @@ static struct snapshot *make_snapshot(struct shared_config *shared, const struct
     }
     for (size_t i = 0; i < shared->config->listener_count; i++) {
         snapshot->listener_count++;
-        if (make_listener(snapshot, in_force, i, now_s, problems) != 0) {
+        if (make_listener(snapshot, making, i) != 0) {
             snprintf(ret_error, 512, "the certificates of listener %s can't be used",
                      shared->config->listeners[i].name);
             goto fail;
         }
     }
-    snapshot->rules = admission_rules_new(shared->config, in_force == NULL ? NULL : in_force->rules,
-                                          names, name_count, ret_error);
+    snapshot->rules = admission_rules_new(shared->config,
+                                          making->in_force == NULL ? NULL : making->in_force->rules,
+                                          known, ret_error);
     if (snapshot->rules == NULL) {
         goto fail;
     }
@@ -160,18 +179,29 @@ fail:
     return NULL;
 }
 
-struct snapshot *snapshot_new(struct shared_config *shared, const struct admission_name *names,
-                              size_t name_count, int64_t now_s, struct problems *problems,
-                              char ret_error[512])
+struct snapshot *snapshot_new(struct shared_config *shared, const struct admission_known *known,
+                              int64_t now_s, struct problems *problems, char ret_error[512])
 {
-    return make_snapshot(shared, NULL, names, name_count, now_s, problems, ret_error);
+    const struct making making = {.now_s = now_s, .problems = problems};
+
+    return make_snapshot(shared, &making, known, ret_error);
 }
 
-struct snapshot *snapshot_renew(const struct snapshot *in_force, const struct admission_name *names,
-                                size_t name_count, int64_t now_s, struct problems *problems,
-                                char ret_error[512])
+struct snapshot *snapshot_renew(const struct snapshot *in_force,
+                                const struct admission_known *known, int64_t now_s,
+                                struct problems *problems, char ret_error[512])
 {
-    return make_snapshot(in_force->shared, in_force, names, name_count, now_s, problems, ret_error);
+    const struct making making = {.in_force = in_force, .now_s = now_s, .problems = problems};
+
+    return make_snapshot(in_force->shared, &making, known, ret_error);
+}
+
+struct snapshot *snapshot_with(const struct snapshot *in_force, const struct admission_known *known,
+                               char ret_error[512])
+{
+    const struct making making = {.in_force = in_force, .keep_crls = true};
+
+    return make_snapshot(in_force->shared, &making, known, ret_error);
 }
 
 struct snapshot *snapshot_reference(struct snapshot *snapshot)

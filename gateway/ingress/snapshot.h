@@ -41,15 +41,18 @@ struct snapshot {
 };
 
 /* Loads the certificates. report: everything that is wrong with them. NULL with a sentence. */
-struct snapshot *snapshot_new(struct shared_config *shared, const struct admission_name *names,
-                              size_t name_count, int64_t now_s, struct problems *problems,
-                              char ret_error[512]);
+struct snapshot *snapshot_new(struct shared_config *shared, const struct admission_known *known,
+                              int64_t now_s, struct problems *problems, char ret_error[512]);
 /* The same configuration with new addresses of names and with its CRLs read again; certificates, keys, client_ca
  * and peers' ca stay as they were validated, whatever lies in their files now: those come with a
  * reload. */
-struct snapshot *snapshot_renew(const struct snapshot *in_force, const struct admission_name *names,
-                                size_t name_count, int64_t now_s, struct problems *problems,
-                                char ret_error[512]);
+struct snapshot *snapshot_renew(const struct snapshot *in_force,
+                                const struct admission_known *known, int64_t now_s,
+                                struct problems *problems, char ret_error[512]);
+/* The same configuration and all of its files as they are in force: only what is known besides is new.
+ * Nothing but memory can be missing for it. */
+struct snapshot *snapshot_with(const struct snapshot *in_force, const struct admission_known *known,
+                               char ret_error[512]);
 struct snapshot *snapshot_reference(struct snapshot *snapshot);
 void snapshot_release(struct snapshot **snapshot);
 

@@ -12,7 +12,7 @@
 #define ACCEPTS_IN_A_GO 16 /* then established connections get their turn */
 
 static void add_connection(struct worker *worker, struct worker_listener *listener, int fd,
-                           const struct sockaddr *source)
+                           const struct sockaddr *source, const struct sockaddr *local)
 {
     struct served *served = calloc(1, sizeof(*served));
     uint64_t id = worker->last_id + worker->settings.count;
@@ -20,7 +20,7 @@ static void add_connection(struct worker *worker, struct worker_listener *listen
 
     if (served != NULL) {
         served->connection =
-            connection_new(&worker->world, id, (unsigned)listener->index, fd, source);
+            connection_new(&worker->world, id, (unsigned)listener->index, fd, source, local);
     } else {
         close(fd);
     }
@@ -53,7 +53,7 @@ static void refuse_at_once(struct worker *worker, const struct worker_listener *
 
 /* Before anything is allocated: address and limits. */
 static enum reason precheck(struct worker *worker, const struct worker_listener *listener,
-                            const struct sockaddr *source)
+                            const struct sockaddr *source, const struct sockaddr *local)
 {
     const struct snapshot *snapshot = worker->world.snapshot;
     const struct config_listener *config = snapshot->listeners[listener->index].config;
@@ -65,7 +65,7 @@ static enum reason precheck(struct worker *worker, const struct worker_listener 
     case ADMISSION_PROXY_REFUSED:
         return REASON_PROXY_NOT_ALLOWED;
     case ADMISSION_PROXY_NONE:
-        reason = admission_by_address(snapshot->rules, index, source);
+        reason = admission_by_address(snapshot->rules, index, source, local);
         break;
     case ADMISSION_PROXY_EXPECTED:
         break;
@@ -81,20 +81,23 @@ static enum reason precheck(struct worker *worker, const struct worker_listener 
 static void accepted(struct worker *worker, struct worker_listener *listener, int fd,
                      const struct sockaddr *source)
 {
+    struct sockaddr_storage local = {0}; /* where it can't be found out: of no family */
+    socklen_t size = sizeof(local);
     enum reason reason;
 
     if (listener->index < 0 || worker->world.draining) {
         close(fd);
         return;
     }
-    reason = precheck(worker, listener, source);
+    (void)!getsockname(fd, (struct sockaddr *)&local, &size);
+    reason = precheck(worker, listener, source, (const struct sockaddr *)&local);
     if (reason != REASON_NONE) {
         refuse_at_once(worker, listener, source, reason);
         close(fd);
         return;
     }
     accept_prepare(fd, worker->world.snapshot->listeners[listener->index].config);
-    add_connection(worker, listener, fd, source);
+    add_connection(worker, listener, fd, source, (const struct sockaddr *)&local);
 }
 
 /* Out of descriptors: the socket stays readable and would spin; look again in a moment. */

@@ -85,6 +85,7 @@ struct replay {
     struct spool_put *puts[REPLAY_PUTS];
     size_t put_count, put_answered, put_looked_at;
     bool automatic;
+    struct sockaddr_in local; /* where the next connections come to: 127.0.0.1:2575 */
     int log_fd;
 };
 
@@ -106,7 +107,7 @@ static inline struct snapshot *replay_snapshot(const char *text)
     }
     shared = shared_config_new(config);
     assert_non_null(shared);
-    snapshot = snapshot_new(shared, NULL, 0, 0, &problems, error);
+    snapshot = snapshot_new(shared, NULL, 0, &problems, error);
     if (snapshot == NULL) {
         fail_msg("%s", error);
     }
@@ -275,6 +276,8 @@ static inline struct replay *replay_new(const char *config)
         .queue_handshake = replay_run_again,
         .release = replay_release,
     };
+    replay->local = (struct sockaddr_in){
+        .sin_family = AF_INET, .sin_port = htons(2575), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     list_init(&world->frames);
     list_init(&world->connections);
     list_init(&world->undecided);
@@ -405,7 +408,8 @@ static inline unsigned replay_connect_to(struct replay *replay, const char *addr
     assert_int_equal(limits_enter_address(replay->world.limits, "adt", 1000, key, 1000),
                      REASON_NONE);
     client->connection = connection_new_with_stream(&replay->world, ++last_id, 0, &stream,
-                                                    (const struct sockaddr *)&source);
+                                                    (const struct sockaddr *)&source,
+                                                    (const struct sockaddr *)&replay->local);
     assert_non_null(client->connection);
     return number;
 }
@@ -475,6 +479,19 @@ static inline void replay_swap(struct replay *replay, const char *config)
 static inline void replay_apply(struct replay *replay, const char *config)
 {
     replay_swap(replay, config);
+    assert_false(connection_world_decide(&replay->world, REPLAY_CLIENTS));
+    replay_settle(replay);
+}
+
+/* The same configuration, and this of what is known besides. */
+static inline void replay_know(struct replay *replay, const struct admission_known *known)
+{
+    char error[512];
+    struct snapshot *snapshot = snapshot_with(replay->snapshot, known, error);
+
+    assert_non_null(snapshot);
+    replay->snapshot = snapshot;
+    connection_world_apply(&replay->world, snapshot);
     assert_false(connection_world_decide(&replay->world, REPLAY_CLIENTS));
     replay_settle(replay);
 }

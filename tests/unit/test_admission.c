@@ -1,4 +1,4 @@
-/* links: admission certs config base */
+/* links: admission certs vpn config base */
 /* Who may connect and send: a table for the decision, one for facilities, and what may not be left
  * out of the rules by mistake. */
 #include "admission/admission.h"
@@ -87,8 +87,9 @@ static struct admission_rules *rules_of(struct config_peer *peers, size_t peer_c
                             .peer_count = peer_count,
                             .listeners = listeners,
                             .listener_count = listener_count};
+    const struct admission_known known = {.names = names, .name_count = name_count};
     char error[512];
-    struct admission_rules *rules = admission_rules_new(&config, NULL, names, name_count, error);
+    struct admission_rules *rules = admission_rules_new(&config, NULL, &known, error);
 
     if (rules == NULL) {
         fail_msg("%s", error);
@@ -109,24 +110,12 @@ static struct admission_answer decide(const struct admission_rules *rules, const
     admission_decide(rules, &query, &answer);
     assert_int_equal(answer.reason == REASON_NONE, answer.peer != NULL);
     /* What is refused before a byte is read could not have been admitted, and the other way round. */
-    assert_int_equal(admission_by_address(rules, 0, query.source) == REASON_NONE,
+    assert_int_equal(admission_by_address(rules, 0, query.source, NULL) == REASON_NONE,
                      answer.reason != REASON_ADDRESS_NOT_LISTED);
     return answer;
 }
 
 /* ---- tunnels ---- */
-
-/* Who must come through a tunnel is not let in by another way because tunnels are not looked at. */
-static void test_a_tunnel_is_refused_while_it_is_not_enforced(void **state)
-{
-    struct config_peer peers[] = {{.name = TEXT("lab"), .tunnel = TEXT("site")}};
-    struct config config = {.peers = peers, .peer_count = 1};
-    char error[512];
-
-    (void)state;
-    assert_null(admission_rules_new(&config, NULL, NULL, 0, error));
-    assert_non_null(strstr(error, "peers.lab.tunnel"));
-}
 
 /* ---- the decision ---- */
 
@@ -391,15 +380,308 @@ static void wrong_rules(void **state)
     char error[512];
 
     (void)state;
-    assert_null(admission_rules_new(&config, NULL, NULL, 0, error));
+    assert_null(admission_rules_new(&config, NULL, NULL, error));
     assert_non_null(strstr(error, "listeners.adt.proxy_from: \"lb.example\""));
     config = (struct config){.peers = &peer, .peer_count = 1};
-    assert_null(admission_rules_new(&config, NULL, NULL, 0, error));
+    assert_null(admission_rules_new(&config, NULL, NULL, error));
     assert_non_null(strstr(error, "peers.lab.certificates: "));
     peer.certificates.count = 1;
     peer.ca = TEXT("/nowhere/ca.pem");
-    assert_null(admission_rules_new(&config, NULL, NULL, 0, error));
+    assert_null(admission_rules_new(&config, NULL, NULL, error));
     assert_non_null(strstr(error, "peers.lab.ca: "));
+}
+
+/* ---- tunnels ---- */
+
+struct ends {
+    struct selector local[2], remote[2];
+};
+
+/* "LOCAL REMOTE", each one or two selectors with a comma. */
+static struct admission_child child_of(const char *text, struct ends *ends)
+{
+    struct admission_child child = {ends->local, ends->remote, 0, 0};
+    bool remote = false;
+
+    for (const char *at = text; *at != '\0';) {
+        size_t length = strcspn(at, " ,");
+        size_t *count = remote ? &child.remote_count : &child.local_count;
+        struct selector *place = remote ? &ends->remote[*count] : &ends->local[*count];
+        assert_null(selector_parse(at, length, place));
+        (*count)++;
+        at += length;
+        remote = remote || *at == ' ';
+        at += *at != '\0';
+    }
+    return child;
+}
+
+static void source_with_port(const char *address, uint16_t port, struct sockaddr_storage *ret)
+{
+    source_of(address, ret);
+    if (ret->ss_family == AF_INET) {
+        ((struct sockaddr_in *)(void *)ret)->sin_port = htons(port);
+    } else {
+        ((struct sockaddr_in6 *)(void *)ret)->sin6_port = htons(port);
+    }
+}
+
+enum { UP = REASON_NONE, DOWN = REASON_TUNNEL_DOWN, UNKNOWN = REASON_TUNNEL_UNKNOWN };
+#define NOTHING                                                                                    \
+    {                                                                                              \
+        -1, false,                                                                                 \
+        {                                                                                          \
+            NULL                                                                                   \
+        }                                                                                          \
+    } /* is said of it */
+#define GONE                                                                                       \
+    {                                                                                              \
+        DOWN, false,                                                                               \
+        {                                                                                          \
+            NULL                                                                                   \
+        }                                                                                          \
+    }
+#define DARK                                                                                       \
+    {                                                                                              \
+        UNKNOWN, false,                                                                            \
+        {                                                                                          \
+            NULL                                                                                   \
+        }                                                                                          \
+    }
+
+/* The peer "lab" must come through "a", whose pair is "b". Ours is port 2575, the source's 40000. */
+static const struct tunnel_row {
+    struct tunnel_case {
+        int reason; /* -1: nothing is said of it */
+        bool stays;
+        const char *children[2];
+    } a, b;
+    const char *source, *local;
+    int enters, stays; /* enum reason: as a new connection, as an open one */
+} tunnel_rows[] = {
+    /* up, and it carries both ends */
+    {{UP, true, {"10.20.0.0/24 10.10.0.0/24"}}, NOTHING, "10.10.0.5", "10.20.0.1", UP, UP},
+    {{UP, true, {"10.20.0.0/24 10.10.0.0/24"}}, NOTHING, "::ffff:10.10.0.5", "10.20.0.1", UP, UP},
+    {{UP, true, {"fd01::/64 fd02::/64"}}, NOTHING, "fd02::5", "fd01::1", UP, UP},
+    /* up, and one end is not carried */
+    {{UP, true, {"10.20.0.0/24 10.10.0.0/28"}},
+     NOTHING,
+     "10.10.0.99",
+     "10.20.0.1",
+     UNKNOWN,
+     UNKNOWN},
+    {{UP, true, {"10.20.0.0/24 10.10.0.0/28"}}, GONE, "10.10.0.99", "10.20.0.1", DOWN, DOWN},
+    {{UP, true, {"10.20.0.0/24 10.10.0.0/24"}}, GONE, "10.10.0.5", "10.30.0.1", DOWN, DOWN},
+    {{UP, true, {"fd01::/64 ::/0"}}, GONE, "10.10.0.5", "10.20.0.1", DOWN, DOWN},
+    {{UP, true, {NULL}}, GONE, "10.10.0.5", "10.20.0.1", DOWN, DOWN},
+    /* each end by another CHILD SA is no way through */
+    {{UP, true, {"10.20.0.0/24 10.11.0.0/24", "10.30.0.0/24 10.10.0.0/24"}},
+     GONE,
+     "10.10.0.5",
+     "10.20.0.1",
+     DOWN,
+     DOWN},
+    {{UP, true, {"10.30.0.0/24 10.10.0.0/24", "10.20.0.0/24 10.10.0.0/24"}},
+     GONE,
+     "10.10.0.5",
+     "10.20.0.1",
+     UP,
+     UP},
+    {{UP, true, {"10.30.0.0/24,10.20.0.0/24 10.11.0.0/24,10.10.0.0/24"}},
+     GONE,
+     "10.10.0.5",
+     "10.20.0.1",
+     UP,
+     UP},
+    /* ranges, protocols, ports: ours locally, the sender's remotely */
+    {{UP, true, {"10.20.0.1..10.20.0.2 10.10.0.4..10.10.0.5"}},
+     GONE,
+     "10.10.0.5",
+     "10.20.0.2",
+     UP,
+     UP},
+    {{UP, true, {"10.20.0.1..10.20.0.2 10.10.0.4..10.10.0.5"}},
+     GONE,
+     "10.10.0.6",
+     "10.20.0.2",
+     DOWN,
+     DOWN},
+    {{UP, true, {"10.20.0.0/24[tcp/2575] 10.10.0.0/24[tcp]"}},
+     GONE,
+     "10.10.0.5",
+     "10.20.0.1",
+     UP,
+     UP},
+    {{UP, true, {"10.20.0.0/24[tcp/2576] 10.10.0.0/24"}},
+     GONE,
+     "10.10.0.5",
+     "10.20.0.1",
+     DOWN,
+     DOWN},
+    {{UP, true, {"10.20.0.0/24[udp] 10.10.0.0/24[udp]"}},
+     GONE,
+     "10.10.0.5",
+     "10.20.0.1",
+     DOWN,
+     DOWN},
+    {{UP, true, {"10.20.0.0/24 10.10.0.0/24[tcp/40000-40001]"}},
+     GONE,
+     "10.10.0.5",
+     "10.20.0.1",
+     UP,
+     UP},
+    {{UP, true, {"10.20.0.0/24 10.10.0.0/24[tcp/2575]"}},
+     GONE,
+     "10.10.0.5",
+     "10.20.0.1",
+     DOWN,
+     DOWN},
+    {{UP, true, {"dynamic dynamic"}}, GONE, "10.10.0.5", "10.20.0.1", DOWN, DOWN},
+    /* down: whom it carried may stay for the grace */
+    {{DOWN, false, {"10.20.0.0/24 10.10.0.0/24"}}, GONE, "10.10.0.5", "10.20.0.1", DOWN, DOWN},
+    {{DOWN, true, {"10.20.0.0/24 10.10.0.0/24"}}, GONE, "10.10.0.5", "10.20.0.1", DOWN, UP},
+    {{DOWN, true, {"10.20.0.0/24 10.11.0.0/24"}}, GONE, "10.10.0.5", "10.20.0.1", DOWN, DOWN},
+    /* unknown: never heard of, held, held too long for new ones */
+    {NOTHING, NOTHING, "10.10.0.5", "10.20.0.1", UNKNOWN, UNKNOWN},
+    {{UNKNOWN, true, {"10.20.0.0/24 10.10.0.0/24"}}, DARK, "10.10.0.5", "10.20.0.1", UNKNOWN, UP},
+    {{UNKNOWN, false, {"10.20.0.0/24 10.10.0.0/24"}},
+     DARK,
+     "10.10.0.5",
+     "10.20.0.1",
+     UNKNOWN,
+     UNKNOWN},
+    /* either one of a pair is enough */
+    {{DOWN, false, {"10.20.0.0/24 10.10.0.0/24"}},
+     {UP, true, {"10.20.0.0/24 10.10.0.0/24"}},
+     "10.10.0.5",
+     "10.20.0.1",
+     UP,
+     UP},
+    {GONE, DARK, "10.10.0.5", "10.20.0.1", UNKNOWN, UNKNOWN},
+    /* an address of ours that could not be found out */
+    {{UP, true, {"0.0.0.0/0,::/0 0.0.0.0/0"}}, GONE, "10.10.0.5", NULL, DOWN, DOWN},
+};
+
+static size_t tunnels_of(const struct tunnel_row *row, struct admission_tunnel tunnels[2],
+                         struct admission_child children[4], struct ends ends[4])
+{
+    const struct tunnel_case *cases[] = {&row->a, &row->b};
+    size_t count = 0;
+
+    for (size_t t = 0; t < 2; t++) {
+        if (cases[t]->reason < 0) {
+            continue;
+        }
+        struct admission_tunnel *tunnel = &tunnels[count++];
+        *tunnel = (struct admission_tunnel){.name = t == 0 ? "a" : "b",
+                                            .reason = (enum reason)cases[t]->reason,
+                                            .stays = cases[t]->stays,
+                                            .children = &children[2 * t]};
+        for (size_t i = 0; i < 2 && cases[t]->children[i] != NULL; i++) {
+            children[2 * t + i] = child_of(cases[t]->children[i], &ends[2 * t + i]);
+            tunnel->child_count++;
+        }
+    }
+    return count;
+}
+
+/* Peers: "lab" through the tunnel, "free" without one. The rules point into the configuration. */
+static struct admission_rules *tunnel_rules_of(const struct tunnel_row *row, bool proxied)
+{
+    static char *lab[] = {TEXT("10.10.0.0/16"), TEXT("fd02::/16")};
+    static char *any[] = {TEXT("10.99.0.0/16")}, *names[] = {TEXT("lab"), TEXT("free")};
+    static char *proxies[] = {TEXT("10.10.0.0/16")};
+    static struct config_peer peers[2];
+    static struct config_tunnel pair[2];
+    static struct config_listener listener;
+    struct config config = {.peers = peers,
+                            .peer_count = 2,
+                            .listeners = &listener,
+                            .listener_count = 1,
+                            .tunnels = pair,
+                            .tunnel_count = 2};
+    struct admission_tunnel told[2];
+    struct admission_child children[4];
+    struct ends ends[4];
+    struct admission_known known = {.tunnels = told,
+                                    .tunnel_count = tunnels_of(row, told, children, ends)};
+    char error[512];
+
+    peers[0] =
+        (struct config_peer){.name = names[0], .addresses = {lab, 2, true}, .tunnel = TEXT("a")};
+    peers[1] = (struct config_peer){.name = names[1], .addresses = {any, 1, true}};
+    pair[0] = (struct config_tunnel){.name = TEXT("b"), .pair = TEXT("a")};
+    pair[1] = (struct config_tunnel){.name = TEXT("a")};
+    listener = (struct config_listener){
+        .name = names[0], .peers = {names, 2, true}, .proxy_from = {proxies, 1, proxied}};
+    struct admission_rules *rules = admission_rules_new(&config, NULL, &known, error);
+    assert_non_null(rules);
+    memset(ends, 0xff, sizeof(ends)); /* the rules have their own */
+    return rules;
+}
+
+static enum reason through_tunnel(const struct admission_rules *rules, const char *source,
+                                  const char *local, bool open)
+{
+    struct sockaddr_storage from, to;
+    struct admission_query query = {.source = (const struct sockaddr *)&from, .open = open};
+    struct admission_answer answer;
+
+    source_with_port(source, 40000, &from);
+    if (local != NULL) {
+        source_with_port(local, 2575, &to);
+        query.local = (const struct sockaddr *)&to;
+    }
+    admission_decide(rules, &query, &answer);
+    if (!open) { /* these are refused before a byte is read */
+        assert_int_equal(admission_by_address(rules, 0, query.source, query.local), answer.reason);
+    }
+    return answer.reason;
+}
+
+static void tunnels(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(tunnel_rows) / sizeof(tunnel_rows[0]); i++) {
+        const struct tunnel_row *row = &tunnel_rows[i];
+        struct admission_rules *rules = tunnel_rules_of(row, false);
+        enum reason enters = through_tunnel(rules, row->source, row->local, false);
+        enum reason stays = through_tunnel(rules, row->source, row->local, true);
+        if ((int)enters != row->enters || (int)stays != row->stays) {
+            fail_msg("row %zu, %s: enters %s, stays %s", i, row->source, reason_code(enters),
+                     reason_code(stays));
+        }
+        /* Nobody else hangs on it. */
+        assert_int_equal(through_tunnel(rules, "10.99.0.1", "192.0.2.1", false), REASON_NONE);
+        admission_rules_release(&rules);
+    }
+}
+
+/* Where addresses are claimed, none has come through a tunnel. */
+static void no_tunnel_behind_a_proxy(void **state)
+{
+    struct admission_rules *rules = tunnel_rules_of(&tunnel_rows[0], true);
+
+    (void)state;
+    assert_int_equal(through_tunnel(rules, "10.10.0.5", "10.20.0.1", false), REASON_TUNNEL_DOWN);
+    assert_int_equal(through_tunnel(rules, "10.10.0.5", "10.20.0.1", true), REASON_TUNNEL_DOWN);
+    admission_rules_release(&rules);
+}
+
+/* The tunnel does not tell peers apart: while it is down nobody slips in as another one. */
+static void a_tunnel_is_no_certificate(void **state)
+{
+    char *range[] = {TEXT("10.10.0.0/16")}, *names[] = {TEXT("lab"), TEXT("free")};
+    struct config_peer peers[] = {
+        {.name = names[0], .addresses = {range, 1, true}, .tunnel = TEXT("a")},
+        {.name = names[1], .addresses = {range, 1, true}},
+    };
+    struct config_listener listener = {.name = names[0], .peers = {names, 2, true}};
+    struct admission_rules *rules = rules_of(peers, 2, &listener, 1, NULL, 0);
+
+    (void)state;
+    assert_int_equal(decide(rules, "10.10.0.5", NULL).reason, REASON_PEER_AMBIGUOUS);
+    admission_rules_release(&rules);
 }
 
 /* ---- facilities ---- */
@@ -450,9 +732,11 @@ static void references(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_tunnel_is_refused_while_it_is_not_enforced),
         cmocka_unit_test(decisions),
         cmocka_unit_test(kinds_of_certificates),
+        cmocka_unit_test(tunnels),
+        cmocka_unit_test(no_tunnel_behind_a_proxy),
+        cmocka_unit_test(a_tunnel_is_no_certificate),
         cmocka_unit_test(dns_names),
         cmocka_unit_test(proxies),
         cmocka_unit_test(wrong_rules),

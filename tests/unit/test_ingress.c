@@ -77,7 +77,7 @@ static struct snapshot *make_snapshot(const struct site *site, const char *tls, 
         fail_msg("the configuration is wrong");
     }
     shared = shared_config_new(config);
-    snapshot = snapshot_new(shared, NULL, 0, time(NULL), &problems, error);
+    snapshot = snapshot_new(shared, NULL, time(NULL), &problems, error);
     if (snapshot == NULL) {
         fail_msg("%s", error);
     }
