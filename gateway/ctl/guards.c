@@ -57,8 +57,8 @@ int guards_add_rule(struct guards *guards, const struct guards_rule *rule)
     return 0;
 }
 
-static int add_text(char ***texts, size_t *count, size_t *capacity, const char *format,
-                    va_list arguments)
+__attribute__((format(printf, 4, 0))) static int
+add_text(char ***texts, size_t *count, size_t *capacity, const char *format, va_list arguments)
 {
     char **larger = grown(*texts, *count, capacity, sizeof *larger);
     if (larger == NULL)

@@ -94,9 +94,9 @@ static void assert_chain(const char *text, const char *name, const char *const *
         line += strspn(line, " ");
         if (line[0] == '\0')
             continue;
-        if (*wanted == NULL || strcmp(line, *wanted) != 0)
-            fail_msg("chain %s:\n  %s\nwanted\n  %s", name, line, *wanted ? *wanted : "its end");
-        wanted++;
+        const char *next = *wanted != NULL ? *wanted++ : "its end";
+        if (strcmp(line, next) != 0)
+            fail_msg("chain %s:\n  %s\nwanted\n  %s", name, line, next);
     }
     if (*wanted != NULL)
         fail_msg("chain %s: not there: %s", name, *wanted);
