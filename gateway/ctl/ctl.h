@@ -37,6 +37,7 @@ int ctl_reload(int argc, char **argv);
 int ctl_drain(int argc, char **argv);
 int ctl_settings(int argc, char **argv);
 int ctl_tunnel(int argc, char **argv);
+int ctl_tunnels(int argc, char **argv);
 int ctl_key(int argc, char **argv);
 int ctl_version(int argc, char **argv);
 int ctl_help(int argc, char **argv);
