@@ -132,14 +132,15 @@ static json_t *selectors_json(const struct selector *selectors, size_t count)
 /* The CHILD SAs that are in force. */
 static void add_children(json_t *json, const struct tunnel_seen *tunnel)
 {
-    bool up = tunnel->state == TUNNEL_UP && tunnel->child_count > 0;
-    const struct status_child *last = up ? &tunnel->children[tunnel->child_count - 1] : NULL;
+    const struct status_child *children = tunnel->state == TUNNEL_UP ? tunnel->children : NULL;
+    size_t count = children == NULL ? 0 : tunnel->child_count;
+    const struct status_child *last = count == 0 ? NULL : &children[count - 1];
     json_t *list = json_array();
 
     json_object_set_new(json, "cipher", text_or_null(last == NULL ? NULL : last->cipher));
     json_object_set_new(json, "rekey_in_s", span_or_null(last == NULL ? -1 : last->rekey_in_s));
-    for (size_t i = 0; up && i < tunnel->child_count; i++) {
-        const struct status_child *child = &tunnel->children[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct status_child *child = &children[i];
         json_array_append_new(list, json_pack("{s:o s:o}", "local_ts",
                                               selectors_json(child->local, child->local_count),
                                               "remote_ts",

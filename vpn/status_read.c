@@ -271,7 +271,7 @@ int status_read(const char *line, size_t length, struct status *ret_status, char
 {
     struct reader reader = {.error = ret_error};
     struct status status = {0};
-    json_error_t problem;
+    json_error_t problem = {0};
     json_t *object = NULL;
 
     ret_error[0] = '\0';

@@ -444,13 +444,14 @@ void admission_decide(const struct admission_rules *rules, const struct admissio
                       struct admission_answer *ret_answer)
 {
     const struct listener_rules *listener = &rules->listeners[query->listener];
-    enum reason reason;
-    const struct peer_rules *sender = find_sender(listener, query, &reason);
+    struct admission_answer answer = {0};
+    const struct peer_rules *sender = find_sender(listener, query, &answer.reason);
 
     if (sender != NULL) {
-        reason = tunnel_reason(listener, sender, query->source, query->local, query->open);
+        answer.reason = tunnel_reason(listener, sender, query->source, query->local, query->open);
+        answer.peer = answer.reason == REASON_NONE ? sender->peer : NULL;
     }
-    *ret_answer = (struct admission_answer){reason, reason == REASON_NONE ? sender->peer : NULL};
+    *ret_answer = answer;
 }
 
 bool admission_facility_allowed(const struct config_peer *peer, struct span application,
