@@ -268,7 +268,8 @@ static void test_names_that_are_nobodys(void **state)
 
     (void)state;
     memset(longer, 'a', sizeof longer);
-    memcpy(longer, "mllpgw-", 7);
+    for (size_t i = 0; i < strlen(CONFIG_TUNNEL_PREFIX); i++)
+        longer[i] = CONFIG_TUNNEL_PREFIX[i];
     vici_builder_init(&answer);
     vici_builder_list_start(&answer, "conns");
     vici_builder_item(&answer, "mllpgw-a\0b", 10);

@@ -9,17 +9,21 @@
 
 #include <cmocka.h>
 
+#define TEXT(text) ((char[]){text})
+
 static void test_what_is_wanted(void **state)
 {
-    char *local[] = {"10.20.0.0/24", "10.20.1.0/24"}, *remote[] = {"nonsense", "2001:db8::/64"};
-    char *ike[] = {"aes256gcm16-prfsha384-ecp384"}, *esp[] = {"aes256gcm16", "aes128gcm16"};
+    char *local[] = {TEXT("10.20.0.0/24"), TEXT("10.20.1.0/24")},
+         *remote[] = {TEXT("nonsense"), TEXT("2001:db8::/64")};
+    char *ike[] = {TEXT("aes256gcm16-prfsha384-ecp384")},
+         *esp[] = {TEXT("aes256gcm16"), TEXT("aes128gcm16")};
     struct config_tunnel tunnels[] = {
-        {.name = "a",
+        {.name = TEXT("a"),
          .local_subnets = {local, 2, true},
          .remote_subnets = {remote, 2, true},
          .ike_proposals = {ike, 1, true},
          .esp_proposals = {esp, 2, true}},
-        {.name = "b"},
+        {.name = TEXT("b")},
     };
     const struct config config = {.tunnels = tunnels, .tunnel_count = 2};
     struct wanted *wanted = wanted_new(&config);
