@@ -33,6 +33,8 @@ class Settings:
             self.gateway.setdefault("operator_group", grp.getgrgid(os.getegid()).gr_name)
         self.spool = {"type": "sqlite", "key_file": "spool.key", "reserve_bytes": 1 << 20}  # small: many run at once
         self.admin = {"address": f"{places.ADDRESS}:{places.free_port()}"}
+        self.tunneld = None
+        self.tunnels = []
         self.tls_list, self.peers, self.listeners, self.stores, self.routes = [], [], [], [], []
 
     @staticmethod
@@ -46,6 +48,9 @@ class Settings:
         own = {"certificate": pki.path("server.pem"), "key": pki.path("server.key"),
                "client_ca": pki.path("ca.pem"), "crl": pki.path("ca.crl")}
         return self._add(self.tls_list, name, {**own, **values})
+
+    def tunnel(self, name, **values):
+        return self._add(self.tunnels, name, values)
 
     def peer(self, name, **values):
         return self._add(self.peers, name, {"addresses": ["127.0.0.0/8"], **values})
@@ -69,8 +74,9 @@ class Settings:
         return next(e for e in entries if e["name"] == name)
 
     def text(self):
-        lines = [f"{name} = {text_of(getattr(self, name))};" for name in ("gateway", "spool", "admin")]
-        for name, entries in (("tls", self.tls_list), ("peers", self.peers), ("listeners", self.listeners),
+        lines = [f"{name} = {text_of(getattr(self, name))};" for name in ("gateway", "spool", "admin", "tunneld")
+                 if getattr(self, name) is not None]
+        for name, entries in (("tls", self.tls_list), ("tunnels", self.tunnels), ("peers", self.peers), ("listeners", self.listeners),
                               ("stores", self.stores), ("routes", self.routes)):
             if entries:
                 lines.append(f"{name} = (\n  " + ",\n  ".join(text_of(e) for e in entries) + "\n);")
