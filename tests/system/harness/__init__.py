@@ -31,6 +31,9 @@ The modules:
     mllp      Client: a sender's socket, plain or TLS; message(); Answer
     pki       Pki: certs/make_pki's files and ssl contexts from them
     charon    Sites: two ends of a tunnel with a real charon each, in network namespaces; Vici: a client of its own
+    tunneld   Tunneld: mllp-tunneld at one of the two, and a reader of its status
+    wire      Capture: what passes between the two that is neither ESP nor IKE
+    numbered  Sender: numbered messages without end; what was acknowledged, against what is stored
     store     HttpStore: tests/support/http2_store.mjs and what it received
     places    where programs and sources are; addresses and ports that nobody else has
 """

@@ -10,11 +10,13 @@
 The namespaces have no names: each lives as long as the process that holds it, so that whatever ends the test ends them.
 Nothing here uses the project's own VICI code: Vici below is written for itself, so that it may disagree.
 """
+import ctypes
 import os
 import signal
 import socket
 import struct
 import subprocess
+import threading
 
 from . import places
 from .checks import at_end, wait_until
@@ -23,6 +25,7 @@ CHARON = os.environ.get("MLLPGW_CHARON") or "/usr/sbin/charon-systemd"  # anothe
 PLUGINS = ("random nonce openssl kdf pem pkcs1 pkcs8 pubkey x509 constraints revocation kernel-libipsec kernel-netlink"
            " socket-default vici")
 CONNECTION = "mllpgw-site"
+CLONE_NEWNET = 0x40000000
 PSK = "lab-only-0123456789abcdef"
 SECTION_START, SECTION_END, KEY_VALUE, LIST_START, LIST_ITEM, LIST_END = range(1, 7)
 REQUEST, RESPONSE, UNKNOWN, REGISTER, _UNREGISTER, CONFIRM, EVENT_UNKNOWN, EVENT = range(8)
@@ -175,6 +178,29 @@ class Namespace:
     def run(self, *words, text=None):
         return subprocess.run(self.command(*words), check=True, capture_output=True, text=True, input=text).stdout
 
+    def enter(self):
+        """From now on the thread that calls this is inside: each socket that it makes is one of this namespace's."""
+        with open(f"/proc/{self.holder.pid}/ns/net", "rb") as own:
+            if ctypes.CDLL(None, use_errno=True).setns(own.fileno(), CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), "setns")
+
+    def call(self, function, *arguments):
+        """function(*arguments) inside, in a thread of its own; a socket that it returns stays where it was made."""
+        result = []
+
+        def inside():
+            try:
+                self.enter()
+                result.extend((function(*arguments), None))
+            except BaseException as error:  # pylint: disable=broad-except
+                result.extend((None, error))
+        thread = threading.Thread(target=inside, daemon=True)
+        thread.start()
+        thread.join()
+        if result[1] is not None:
+            raise result[1]
+        return result[0]
+
     def end(self):
         self.holder.kill()
         self.holder.wait()
@@ -286,9 +312,11 @@ class Charon:
 
 
 class Sites:
-    def __init__(self):
-        self.hospital = Charon("hospital", "vh", "192.0.2.1", "10.10.0.0/24")
-        self.edge = Charon("edge", "ve", "192.0.2.2", "10.20.0.0/24")
+    """settings: more for both strongswan.conf's, as other retransmissions."""
+
+    def __init__(self, settings=""):
+        self.hospital = Charon("hospital", "vh", "192.0.2.1", "10.10.0.0/24", settings)
+        self.edge = Charon("edge", "ve", "192.0.2.2", "10.20.0.0/24", settings)
         subprocess.run(["ip", "link", "add", "vh", "netns", str(self.hospital.namespace.holder.pid), "type", "veth",
                         "peer", "name", "ve", "netns", str(self.edge.namespace.holder.pid)], check=True)
         for site in (self.hospital, self.edge):

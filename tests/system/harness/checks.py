@@ -31,9 +31,13 @@ def _where(error):
 
 @contextlib.contextmanager
 def check(name):
-    """A named check: prints "ok NAME" or "not ok NAME – why"; an exception inside ends the check, not the test."""
+    """A named check: prints "ok NAME" or "not ok NAME – why"; an exception inside ends the check, not the test.
+
+    with check(…) as words: what is appended to words stands behind the name, as a measured time that is no condition.
+    """
+    words = []
     try:
-        yield
+        yield words
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # pylint: disable=broad-except
@@ -41,7 +45,7 @@ def check(name):
         kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
         _print(f"not ok {name} – {_one_line(f'{kind}{error}' or 'assertion')} ({_one_line(_where(error))})")
     else:
-        _print(f"ok {name}")
+        _print(f"ok {name}" + (f" – {_one_line('; '.join(words))}" if words else ""))
 
 
 def skip(name, reason):

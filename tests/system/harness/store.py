@@ -7,13 +7,14 @@ from .checks import at_end
 
 
 class HttpStore:
-    """url("name", "AA"): what it answers stands in the URL's steps, see the script's head."""
+    """url("name", "AA"): what it answers stands in the URL's steps, see the script's head.
+    wrapper: a command before it, as a namespace's."""
 
-    def __init__(self, pki, *options):
+    def __init__(self, pki, *options, wrapper=()):
         self.directory = places.fresh_directory("http")
         self.ca = pki.path("ca.pem")
         self.process = subprocess.Popen(
-            ["node", places.SOURCE / "tests/support/http2_store.mjs", "--certificate", pki.path("server.pem"),
+            [*wrapper, "node", places.SOURCE / "tests/support/http2_store.mjs", "--certificate", pki.path("server.pem"),
              "--key", pki.path("server.key"), "--directory", self.directory, *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         at_end(self.stop)
