@@ -255,7 +255,7 @@ static bool is_name(struct vici_text text, const char *prefix)
            (length == 0 || memcmp(text.data, prefix, length) == 0);
 }
 
-static int names_add(struct load_names *names, struct vici_text text)
+int load_names_add(struct load_names *names, struct vici_text text)
 {
     char **grown;
 
@@ -283,7 +283,7 @@ int load_names_read(struct vici_text answer, const char *list, const char *prefi
         if (element.type == VICI_LIST_START)
             inside = vici_text_is(element.name, list);
         else if (inside && element.type == VICI_LIST_ITEM && is_name(element.value, prefix))
-            error = names_add(&names, element.value);
+            error = load_names_add(&names, element.value);
     }
     if (error != 0)
         load_names_free(&names);
