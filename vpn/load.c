@@ -257,7 +257,7 @@ static bool is_name(struct vici_text text, const char *prefix)
 
 int load_names_add(struct load_names *names, struct vici_text text)
 {
-    char **grown;
+    char **grown, *name;
 
     if (names->count == LOAD_NAMES_MAXIMUM)
         return 0; /* so many are none of ours; what is left is looked at when some have gone */
@@ -265,8 +265,13 @@ int load_names_add(struct load_names *names, struct vici_text text)
     if (grown == NULL)
         return -ENOMEM;
     names->items = grown;
-    grown[names->count] = strndup(text.data, text.length);
-    return grown[names->count] == NULL ? -ENOMEM : (names->count++, 0);
+    name = calloc(1, text.length + 1);
+    if (name == NULL)
+        return -ENOMEM;
+    if (text.length > 0)
+        memcpy(name, text.data, text.length);
+    grown[names->count++] = name;
+    return 0;
 }
 
 int load_names_read(struct vici_text answer, const char *list, const char *prefix,
