@@ -15,6 +15,7 @@ const struct ctl_command ctl_commands[] = {
     {"reload", "check and take over a changed configuration", ctl_reload},
     {"drain", "stop taking messages, finish what is in hand, and end", ctl_drain},
     {"settings", "every setting with its type, default and meaning", ctl_settings},
+    {"tunnels", "how the IPsec tunnels are, and who rides on them", ctl_tunnels},
     {"tunnel", "what the other side of an IPsec tunnel has to set; guards", ctl_tunnel},
     {"key", "make and rotate the spool's key file", ctl_key},
     {"version", "versions of mllpctl, its libraries and the gateway", ctl_version},

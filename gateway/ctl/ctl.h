@@ -38,6 +38,7 @@ int ctl_drain(int argc, char **argv);
 int ctl_settings(int argc, char **argv);
 int ctl_tunnel(int argc, char **argv);
 int ctl_tunnel_guards(int argc, char **argv); /* of ctl_tunnel() */
+int ctl_tunnels(int argc, char **argv);
 int ctl_key(int argc, char **argv);
 int ctl_version(int argc, char **argv);
 int ctl_help(int argc, char **argv);

@@ -116,6 +116,12 @@ static void fake_connections(void *context, struct admin_reply *reply)
     fake_answer(fake, reply, json_pack("{s:o}", "connections", all));
 }
 
+static void fake_tunnels(void *context, struct admin_reply *reply)
+{
+    fake_answer(context, reply,
+                json_pack("{s:[{s:s s:s}]}", "tunnels", "name", "site", "state", "down"));
+}
+
 static void fake_gateway_init(struct fake_gateway *fake, struct metrics *metrics,
                               struct spool *spool)
 {
@@ -129,7 +135,8 @@ static void fake_gateway_init(struct fake_gateway *fake, struct metrics *metrics
                     .reload = fake_reload,
                     .drain = fake_drain,
                     .status = fake_status,
-                    .connections = fake_connections},
+                    .connections = fake_connections,
+                    .tunnels = fake_tunnels},
     };
 }
 

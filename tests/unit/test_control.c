@@ -389,6 +389,9 @@ static void status_and_connections(void **state)
     assert_int_equal(count_items(f, "{\"command\":\"connections\"}", &next), 401);
     f->fake.connections = 0;
     assert_int_equal(count_items(f, "{\"command\":\"connections\"}", &next), 0);
+    assert_int_equal(count_items(f, "{\"command\":\"tunnels\"}", &next), 1);
+    f->fake.gateway.tunnels = NULL; /* nobody has any */
+    assert_int_equal(count_items(f, "{\"command\":\"tunnels\"}", &next), 0);
 }
 
 static void reload_and_drain(void **state)
