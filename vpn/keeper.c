@@ -271,7 +271,7 @@ static void fill_entries(struct keeper *keeper, const struct config *config,
             entries[i] = *old;
             octets_init(&old->connection, 0);
         } else {
-            octets_init(&entries[i].connection, VICI_PACKET_MAXIMUM);
+            octets_init(&entries[i].connection, (size_t)VICI_PACKET_MAXIMUM);
         }
         entries[i].config = &config->tunnels[i];
         entries[i].tries = 0;

@@ -153,14 +153,14 @@ static void take_success(struct keeper *keeper, struct keeper_step *step, struct
 
 static void take_failure(struct keeper *keeper, const struct keeper_step *step, const char *why)
 {
-    static const char *const whats[] = {[KEEPER_LOAD_SHARED] = "pre-shared key",
-                                        [KEEPER_LOAD_KEY] = "private key",
-                                        [KEEPER_LOAD_CERTIFICATE] = "certificate",
-                                        [KEEPER_LOAD_CONNECTION] = "connection"};
+    static const char *const things[] = {[KEEPER_LOAD_SHARED] = "pre-shared key",
+                                         [KEEPER_LOAD_KEY] = "private key",
+                                         [KEEPER_LOAD_CERTIFICATE] = "certificate",
+                                         [KEEPER_LOAD_CONNECTION] = "connection"};
     struct keeper_entry *entry = loads(step->kind) ? keeper_find(keeper, step->name) : NULL;
 
     if (loads(step->kind)) {
-        keeper_tell_refusal(keeper, step->name, whats[step->kind], why);
+        keeper_tell_refusal(keeper, step->name, things[step->kind], why);
         if (entry != NULL)
             octets_clear(&entry->connection);
         skip_tunnel(keeper);
@@ -270,7 +270,7 @@ static bool send_step(struct keeper *keeper, const struct keeper_step *step)
         keeper->step++; /* not configured any more: keeper_configure() has asked for another load */
         return false;
     }
-    if (reads_proof(step->kind)) {
+    if (entry != NULL && reads_proof(step->kind)) {
         proof_free(&keeper->proof);
         if (proof_read(entry->config, &keeper->proof, error) != 0) {
             take_failure(keeper, step, error);

@@ -224,7 +224,7 @@ static int bind_here(int fd, const struct sockaddr_un *address)
 static int listen_at(const char *path, gid_t group, int *ret_fd, gid_t *ret_group)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    struct stat status;
+    struct stat status = {0};
     int fd, error = 0;
 
     if (strlen(path) >= sizeof address.sun_path)

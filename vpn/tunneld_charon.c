@@ -2,6 +2,7 @@
 #include "vpn/tunneld_private.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,12 +47,17 @@ static void lose(struct tunneld *tunneld, const char *what, int error)
     keeper_lost(tunneld->keeper, tunneld_now_ms(), reason);
 }
 
+/* Connected means that there is a socket: tunneld_settle() sees to that. */
+static bool is_connected(const struct tunneld *tunneld)
+{
+    return tunneld->charon != NULL && keeper_state(tunneld->keeper) == VICI_CLIENT_CONNECTED;
+}
+
 static void read_some(struct tunneld *tunneld)
 {
     char bytes[READ_BYTES];
 
-    for (int i = 0; i < READS_MAXIMUM && keeper_state(tunneld->keeper) == VICI_CLIENT_CONNECTED;
-         i++) {
+    for (int i = 0; i < READS_MAXIMUM && is_connected(tunneld); i++) {
         ssize_t length = recv(tunneld->charon->fd, bytes, sizeof bytes, MSG_DONTWAIT);
         if (length > 0) {
             keeper_feed(tunneld->keeper, tunneld_now_ms(), bytes, (size_t)length);
@@ -119,7 +125,7 @@ static void write_some(struct tunneld *tunneld)
     size_t length;
     const void *data;
 
-    while ((data = keeper_output(tunneld->keeper, &length), length > 0)) {
+    while (is_connected(tunneld) && (data = keeper_output(tunneld->keeper, &length), length > 0)) {
         ssize_t sent = send(tunneld->charon->fd, data, length, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent > 0) {
             keeper_wrote(tunneld->keeper, (size_t)sent);
@@ -166,11 +172,10 @@ void tunneld_settle(struct tunneld *tunneld)
 {
     if (keeper_state(tunneld->keeper) == VICI_CLIENT_DIALING && tunneld->charon == NULL)
         dial(tunneld);
-    if (keeper_state(tunneld->keeper) == VICI_CLIENT_CONNECTED)
-        write_some(tunneld);
-    if (keeper_state(tunneld->keeper) == VICI_CLIENT_CONNECTED)
+    write_some(tunneld);
+    if (is_connected(tunneld))
         watch_charon(tunneld);
-    if (keeper_state(tunneld->keeper) != VICI_CLIENT_CONNECTED)
+    if (!is_connected(tunneld))
         tunneld_hang_up(tunneld);
     set_deadline(tunneld);
     if (keeper_version(tunneld->keeper) != tunneld->told_version)
