@@ -274,6 +274,8 @@ static void fill_entries(struct keeper *keeper, const struct config *config,
             octets_init(&entries[i].connection, (size_t)VICI_PACKET_MAXIMUM);
         }
         entries[i].config = &config->tunnels[i];
+        if (config->tunnels[i].key == NULL)
+            entries[i].key[0] = '\0';
         entries[i].tries = 0;
         entries[i].try_ms = -1;
         entries[i].told_refusal[0] = '\0';

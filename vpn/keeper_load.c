@@ -41,8 +41,12 @@ void keeper_load_forget(struct keeper *keeper)
 {
     end_load(keeper);
     keeper->load_again = false;
+    keeper->keys_known = false;
+    load_names_free(&keeper->keys_before);
+    load_names_free(&keeper->keys_ours);
     for (size_t i = 0; i < keeper->count; i++) {
         keeper->entries[i].loaded = false;
+        keeper->entries[i].key[0] = '\0';
         octets_clear(&keeper->entries[i].connection);
     }
 }
@@ -106,10 +110,10 @@ static void skip_tunnel(struct keeper *keeper)
 /* --- answers ------------------------------------------------------------------------------ */
 
 static void take_names(struct keeper *keeper, struct vici_text answer, const char *list,
-                       struct load_names *names)
+                       const char *prefix, struct load_names *names)
 {
     load_names_free(names);
-    if (load_names_read(answer, list, CONFIG_TUNNEL_PREFIX, names) != 0)
+    if (load_names_read(answer, list, prefix, names) != 0)
         keeper->load_broken = true;
 }
 
@@ -119,21 +123,41 @@ static void tell_loaded(const struct keeper_entry *entry, const char *how)
                 TUNNELD_TEXT("tunnel", entry->config->name), TUNNELD_TEXT("how", how));
 }
 
+static void take_key(struct keeper *keeper, struct keeper_entry *entry, struct vici_text answer)
+{
+    char id[LOAD_TEXT_BYTES];
+
+    load_value(answer, "id", id);
+    snprintf(entry->key, sizeof entry->key, "%.*s", LOAD_NAME_BYTES - 1, id);
+    if (id[0] != '\0' && !load_names_have(&keeper->keys_before, entry->key) &&
+        !load_names_have(&keeper->keys_ours, entry->key) &&
+        load_names_add(&keeper->keys_ours, vici_text_of(entry->key)) != 0)
+        keeper->load_broken = true;
+}
+
 static void take_success(struct keeper *keeper, struct keeper_step *step, struct vici_text answer)
 {
     struct keeper_entry *entry = loads(step->kind) ? keeper_find(keeper, step->name) : NULL;
 
     switch (step->kind) {
+    case KEEPER_GET_KEYS:
+        take_names(keeper, answer, "keys", "", &keeper->keys_before);
+        keeper->keys_known = true;
+        break;
     case KEEPER_GET_SHARED:
-        take_names(keeper, answer, "keys", &keeper->shared_there);
+        take_names(keeper, answer, "keys", CONFIG_TUNNEL_PREFIX, &keeper->shared_there);
         break;
     case KEEPER_GET_CONNECTIONS:
-        take_names(keeper, answer, "conns", &keeper->connections_there);
+        take_names(keeper, answer, "conns", CONFIG_TUNNEL_PREFIX, &keeper->connections_there);
         plan(keeper); /* steps may have moved: step is not looked at any more */
         break;
     case KEEPER_UNLOAD_CONNECTION:
         TUNNELD_LOG(CONFIG_LOG_INFO, "tunnel-unloaded",
                     TUNNELD_TEXT("tunnel", step->name + strlen(CONFIG_TUNNEL_PREFIX)));
+        break;
+    case KEEPER_LOAD_KEY:
+        if (entry != NULL)
+            take_key(keeper, entry, answer);
         break;
     case KEEPER_LOAD_CERTIFICATE:
         if (++step->index < keeper->proof.chain_count)
@@ -177,7 +201,7 @@ static void on_step_done(void *context, enum vici_outcome outcome, struct vici_t
     struct keeper *keeper = context;
     struct keeper_step *step = &keeper->steps[keeper->step];
     char why[LOAD_TEXT_BYTES];
-    bool lists = step->kind == KEEPER_GET_SHARED || step->kind == KEEPER_GET_CONNECTIONS;
+    bool lists = step->kind <= KEEPER_GET_CONNECTIONS;
 
     if (outcome == VICI_OUTCOME_LOST)
         return; /* keeper_load_forget() follows */
@@ -242,7 +266,9 @@ static int build(struct keeper *keeper, const struct keeper_step *step, struct k
     case KEEPER_TERMINATE:
         return load_terminate(step->name, message);
     case KEEPER_UNLOAD_SHARED:
+    case KEEPER_UNLOAD_KEY:
         return load_unload_id(step->name, message);
+    case KEEPER_GET_KEYS:
     case KEEPER_GET_SHARED:
     case KEEPER_GET_CONNECTIONS:
         break;
@@ -258,9 +284,9 @@ static bool reads_proof(enum keeper_step_kind kind)
 /* True: there is an answer to wait for. */
 static bool send_step(struct keeper *keeper, const struct keeper_step *step)
 {
-    static const char *const commands[] = {"get-shared", "get-conns",     "unload-conn",
-                                           "terminate",  "unload-shared", "load-shared",
-                                           "load-key",   "load-cert",     "load-conn"};
+    static const char *const commands[] = {
+        "get-keys",   "get-shared",  "get-conns", "unload-conn", "terminate", "unload-shared",
+        "unload-key", "load-shared", "load-key",  "load-cert",   "load-conn"};
     struct keeper_entry *entry = loads(step->kind) ? keeper_find(keeper, step->name) : NULL;
     char error[PROOF_ERROR_BYTES] = "out of memory, or too long for charon";
     struct vici_builder message;
@@ -292,11 +318,40 @@ static bool send_step(struct keeper *keeper, const struct keeper_step *step)
     return result == 0;
 }
 
-static void run_steps(struct keeper *keeper)
+/* Private keys of ours that no tunnel has any more. */
+static void add_unused_keys(struct keeper *keeper)
+{
+    struct load_names *ours = &keeper->keys_ours;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < ours->count; i++) {
+        bool used = false;
+        for (size_t k = 0; k < keeper->count; k++)
+            used = used || strcmp(keeper->entries[k].key, ours->items[i]) == 0;
+        if (used) {
+            ours->items[kept++] = ours->items[i];
+            continue;
+        }
+        add_step(keeper, KEEPER_UNLOAD_KEY, ours->items[i]);
+        free(ours->items[i]);
+    }
+    ours->count = kept;
+}
+
+static void send_steps(struct keeper *keeper)
 {
     while (keeper->phase == KEEPER_KEEPING && !keeper->step_waits &&
            keeper->step < keeper->step_count && !keeper->load_again)
         keeper->step_waits = send_step(keeper, &keeper->steps[keeper->step]);
+}
+
+static void run_steps(struct keeper *keeper)
+{
+    send_steps(keeper);
+    if (!keeper->step_waits && !keeper->load_again) {
+        add_unused_keys(keeper);
+        send_steps(keeper);
+    }
     if (keeper->step_waits)
         return;
     end_load(keeper);
@@ -315,6 +370,8 @@ void keeper_load(struct keeper *keeper, bool all)
     }
     keeper->load_all = all || keeper->load_broken;
     keeper->load_again = keeper->load_broken = false;
+    if (!keeper->keys_known)
+        add_step(keeper, KEEPER_GET_KEYS, "");
     add_step(keeper, KEEPER_GET_SHARED, "");
     add_step(keeper, KEEPER_GET_CONNECTIONS, "");
     run_steps(keeper);

@@ -15,11 +15,13 @@ enum keeper_phase {
 
 /* What is to be done in charon, one after the other: an answer belongs to the step that is in work. */
 enum keeper_step_kind {
+    KEEPER_GET_KEYS, /* once for each connection, before anything is loaded */
     KEEPER_GET_SHARED,
     KEEPER_GET_CONNECTIONS,
     KEEPER_UNLOAD_CONNECTION,
     KEEPER_TERMINATE,
     KEEPER_UNLOAD_SHARED,
+    KEEPER_UNLOAD_KEY,
     KEEPER_LOAD_SHARED,
     KEEPER_LOAD_KEY,
     KEEPER_LOAD_CERTIFICATE,
@@ -35,10 +37,11 @@ struct keeper_step {
 /* A configured tunnel, in the order of the configuration. */
 struct keeper_entry {
     const struct config_tunnel *config;
-    bool loaded;              /* on this connection to charon */
-    struct octets connection; /* the message that loaded it; no secret in it */
-    unsigned tries;           /* since it was up last */
-    int64_t try_ms;           /* the next one; -1: as soon as it has been down for a while */
+    bool loaded;               /* on this connection to charon */
+    struct octets connection;  /* the message that loaded it; no secret in it */
+    char key[LOAD_NAME_BYTES]; /* charon's name of its private key; empty: none */
+    unsigned tries;            /* since it was up last */
+    int64_t try_ms;            /* the next one; -1: as soon as it has been down for a while */
     /* What was told of it last. */
     bool told_up;
     unsigned told_warnings;
@@ -74,6 +77,9 @@ struct keeper {
     const char *how;    /* the connection that is being loaded was there: for the log */
     struct proof proof; /* of the tunnel whose steps are in work */
     struct load_names shared_there, connections_there;
+    /* Private keys have no names of ours: those that were there before us are nobody's to remove. */
+    bool keys_known;
+    struct load_names keys_before, keys_ours;
 };
 
 struct keeper_entry *keeper_find(struct keeper *keeper, const char *tunnel);

@@ -255,9 +255,9 @@ static bool is_name(struct vici_text text, const char *prefix)
            (length == 0 || memcmp(text.data, prefix, length) == 0);
 }
 
-static int names_add(struct load_names *names, struct vici_text text)
+int load_names_add(struct load_names *names, struct vici_text text)
 {
-    char **grown;
+    char **grown, *name;
 
     if (names->count == LOAD_NAMES_MAXIMUM)
         return 0; /* so many are none of ours; what is left is looked at when some have gone */
@@ -265,8 +265,13 @@ static int names_add(struct load_names *names, struct vici_text text)
     if (grown == NULL)
         return -ENOMEM;
     names->items = grown;
-    grown[names->count] = strndup(text.data, text.length);
-    return grown[names->count] == NULL ? -ENOMEM : (names->count++, 0);
+    name = calloc(1, text.length + 1);
+    if (name == NULL)
+        return -ENOMEM;
+    if (text.length > 0)
+        memcpy(name, text.data, text.length);
+    grown[names->count++] = name;
+    return 0;
 }
 
 int load_names_read(struct vici_text answer, const char *list, const char *prefix,
@@ -283,7 +288,7 @@ int load_names_read(struct vici_text answer, const char *list, const char *prefi
         if (element.type == VICI_LIST_START)
             inside = vici_text_is(element.name, list);
         else if (inside && element.type == VICI_LIST_ITEM && is_name(element.value, prefix))
-            error = names_add(&names, element.value);
+            error = load_names_add(&names, element.value);
     }
     if (error != 0)
         load_names_free(&names);

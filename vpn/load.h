@@ -73,6 +73,8 @@ struct load_names {
 __attribute__((warn_unused_result)) int load_names_read(struct vici_text answer, const char *list,
                                                         const char *prefix,
                                                         struct load_names *ret_names);
+__attribute__((warn_unused_result)) int load_names_add(struct load_names *names,
+                                                       struct vici_text text);
 bool load_names_have(const struct load_names *names, const char *name);
 void load_names_free(struct load_names *names);
 

@@ -45,6 +45,93 @@ static void test_certificates_one_by_one(void **state)
                 "  info event=tunnel-loaded tunnel=cert how=found\n");
 }
 
+static void test_private_keys_go_when_nobody_has_them_and_only_ours(void **state)
+{
+    (void)state;
+    play_script("config cert\n"
+                "at 0\n" GREETING ACCEPTED "< keys[ ]\n"
+                "  > get-conns\n"
+                "< conns[ ]\n"
+                "  > load-key type=any data:7\n"
+                "< success=yes id=12\n"
+                "  > load-cert type=X509 flag=NONE data:2\n"
+                "< success=yes\n"
+                "  > load-cert type=X509 flag=NONE data:2\n"
+                "< success=yes\n"
+                "  > load-conn mllpgw-cert{ 192.0.2.5 aes256gcm16-prfsha384-ecp384\n"
+                "< success=yes\n"
+                "  info event=tunnel-loaded tunnel=cert how=new\n"
+                "config cert\n"
+                "  > get-shared\n"
+                "< keys[ ]\n"
+                "  > get-conns\n"
+                "< conns[ mllpgw-cert ]\n"
+                "  > load-key type=any data:7\n"
+                "< success=yes id=13\n"
+                "  > load-cert type=X509 flag=NONE data:2\n"
+                "< success=yes\n"
+                "  > load-cert type=X509 flag=NONE data:2\n"
+                "< success=yes\n"
+                "  > load-conn mllpgw-cert{ 192.0.2.5 aes256gcm16-prfsha384-ecp384\n"
+                "< success=yes\n"
+                "  > unload-key id=12\n"
+                "  debug event=tunnel-loaded tunnel=cert how=unchanged\n"
+                "< success=yes\n"
+                "config a\n"
+                "  > get-shared\n"
+                "< keys[ ]\n"
+                "  > get-conns\n"
+                "< conns[ mllpgw-cert ]\n"
+                "  > unload-conn name=mllpgw-cert\n"
+                "< success=yes\n"
+                "  > terminate ike=mllpgw-cert timeout=-1\n"
+                "  info event=tunnel-unloaded tunnel=cert\n"
+                "< success=yes\n"
+                "  > load-shared id=mllpgw-a type=ike data:32 192.0.2.1\n"
+                "< success=yes\n"
+                "  > load-conn mllpgw-a{ 192.0.2.1 aes256gcm16-prfsha384-ecp384\n"
+                "< success=yes\n"
+                "  > unload-key id=13\n"
+                "  info event=tunnel-loaded tunnel=a how=new\n"
+                "< success=yes\n"
+                "config cert\n"
+                "  > get-shared\n"
+                "< keys[ mllpgw-a ]\n"
+                "  > get-conns\n"
+                "< conns[ mllpgw-a ]\n"
+                "  > unload-conn name=mllpgw-a\n"
+                "< success=yes\n"
+                "  > terminate ike=mllpgw-a timeout=-1\n"
+                "  info event=tunnel-unloaded tunnel=a\n"
+                "< success=yes\n"
+                "  > unload-shared id=mllpgw-a\n"
+                "< success=yes\n"
+                "  > load-key type=any data:7\n"
+                "< success=yes id=99\n"
+                "  > load-cert type=X509 flag=NONE data:2\n"
+                "< success=yes\n"
+                "  > load-cert type=X509 flag=NONE data:2\n"
+                "< success=yes\n"
+                "  > load-conn mllpgw-cert{ 192.0.2.5 aes256gcm16-prfsha384-ecp384\n"
+                "< success=yes\n"
+                "  info event=tunnel-loaded tunnel=cert how=new\n"
+                "config a\n"
+                "  > get-shared\n"
+                "< keys[ ]\n"
+                "  > get-conns\n"
+                "< conns[ mllpgw-cert ]\n"
+                "  > unload-conn name=mllpgw-cert\n"
+                "< success=yes\n"
+                "  > terminate ike=mllpgw-cert timeout=-1\n"
+                "  info event=tunnel-unloaded tunnel=cert\n"
+                "< success=yes\n"
+                "  > load-shared id=mllpgw-a type=ike data:32 192.0.2.1\n"
+                "< success=yes\n"
+                "  > load-conn mllpgw-a{ 192.0.2.1 aes256gcm16-prfsha384-ecp384\n"
+                "< success=yes\n"
+                "  info event=tunnel-loaded tunnel=a how=new\n");
+}
+
 static void test_what_charon_refuses_is_told_once(void **state)
 {
     (void)state;
@@ -207,6 +294,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_left_over_goes_first_and_only_that),
         cmocka_unit_test(test_certificates_one_by_one),
+        cmocka_unit_test(test_private_keys_go_when_nobody_has_them_and_only_ours),
         cmocka_unit_test(test_what_charon_refuses_is_told_once),
         cmocka_unit_test(test_a_key_that_is_not_there_stops_nobody_else),
         cmocka_unit_test(test_another_configuration_while_loading),

@@ -407,14 +407,16 @@ static int remove_files(void **state)
     "< no-event\n"                                                                                 \
     "  debug event=charon-has-no-event name=alert\n"                                               \
     "< version=5.9.8\n"
-/* A charon that is taken: the first listing, with nothing in it. */
+/* A charon that is taken: the first listing and one private key, of somebody else. */
 #define ACCEPTED                                                                                   \
     "< plugins[ charon vici ]\n"                                                                   \
     "  > register list-sa\n"                                                                       \
     "  > list-sas noblock=yes\n"                                                                   \
-    "  > get-shared\n"                                                                             \
+    "  > get-keys\n"                                                                               \
     "  info event=charon-connected version=5.9.8\n"                                                \
     "< confirm\n"                                                                                  \
-    "<\n"
+    "<\n"                                                                                          \
+    "< keys[ 99 ]\n"                                                                               \
+    "  > get-shared\n"
 
 #endif
