@@ -81,11 +81,22 @@ int tunnel_put_ike(struct tunnel *tunnel, int64_t now_ms, const struct sa_ike *i
     return 0;
 }
 
-void tunnel_settle_ike(struct tunnel *tunnel, uint64_t ike)
+void tunnel_settle_ike(struct tunnel *tunnel, int64_t now_ms, uint64_t ike)
 {
     struct tunnel_ike *found = find_ike(tunnel, ike);
-    if (found != NULL)
-        found->settling = TUNNEL_LISTINGS_WITHOUT;
+
+    if (found == NULL)
+        return;
+    found->settling = TUNNEL_LISTINGS_WITHOUT;
+    found->up_ms = now_ms;
+}
+
+bool tunnel_is_childless(const struct tunnel *tunnel)
+{
+    const struct tunnel_ike *ike = tunnel_shown_ike(tunnel);
+
+    return tunnel->state == TUNNEL_DOWN && ike != NULL && ike->sa.state == SA_IKE_ESTABLISHED &&
+           (tunnel->alert[0] == '\0' || tunnel->alert_ms < ike->up_ms);
 }
 
 void tunnel_end_ike(struct tunnel *tunnel, uint64_t ike)

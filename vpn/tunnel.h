@@ -75,6 +75,7 @@ struct tunnel_ike {
     struct sa_ike sa; /* without children */
     int64_t seen_ms;
     enum tunnel_fate fate;
+    int64_t up_ms;     /* when an event said that it came up */
     unsigned settling; /* just came up: its CHILD SA may come for so many listings */
     unsigned missed;
     bool listed, stale;
@@ -118,7 +119,9 @@ __attribute__((warn_unused_result)) int tunnel_put_ike(struct tunnel *tunnel, in
                                                        const struct sa_ike *ike);
 __attribute__((warn_unused_result)) int tunnel_put_child(struct tunnel *tunnel, int64_t now_ms,
                                                          uint64_t ike, struct sa_child *child);
-void tunnel_settle_ike(struct tunnel *tunnel, uint64_t ike);
+void tunnel_settle_ike(struct tunnel *tunnel, int64_t now_ms, uint64_t ike);
+/* Is there an IKE SA, up since the last alert, of which no CHILD SA came? */
+bool tunnel_is_childless(const struct tunnel *tunnel);
 void tunnel_replace_child(struct tunnel *tunnel, const struct sa_child *child);
 void tunnel_end_child(struct tunnel *tunnel, int64_t now_ms, const struct sa_child *child);
 void tunnel_end_ike(struct tunnel *tunnel, uint64_t ike);

@@ -138,11 +138,25 @@ void tunnels_begin_listing(struct tunnels *tunnels)
         tunnel_begin_listing(&tunnels->items[i]);
 }
 
+/* A charon without the alert event does not say that a CHILD SA was refused: the IKE SA just stays. */
+static void find_childless(struct tunnels *tunnels, struct tunnel *tunnel, int64_t now_ms,
+                           enum tunnel_state before)
+{
+    if (before == TUNNEL_CONNECTING && tunnel_is_childless(tunnel))
+        alert(tunnels, tunnel, now_ms,
+              "the IKE SA is up, but no CHILD SA: do subnets and ESP proposals match?");
+}
+
 void tunnels_end_listing(struct tunnels *tunnels, int64_t now_ms, bool whole)
 {
-    for (size_t i = 0; i < tunnels->count; i++)
-        tunnel_end_listing(&tunnels->items[i], whole);
-    judge_all(tunnels, now_ms);
+    for (size_t i = 0; i < tunnels->count; i++) {
+        struct tunnel *tunnel = &tunnels->items[i];
+        enum tunnel_state before = tunnel->state;
+
+        tunnel_end_listing(tunnel, whole);
+        judge(tunnels, tunnel, now_ms);
+        find_childless(tunnels, tunnel, now_ms, before);
+    }
 }
 
 void tunnels_lost(struct tunnels *tunnels, int64_t now_ms)
@@ -207,7 +221,7 @@ static int take_ike_updown(struct tunnels *tunnels, struct tunnel *tunnel, int64
 
     if (up) {
         error = tunnel_put_ike(tunnel, now_ms, ike);
-        tunnel_settle_ike(tunnel, ike->uniqueid);
+        tunnel_settle_ike(tunnel, now_ms, ike->uniqueid);
     } else {
         tunnel_end_ike(tunnel, ike->uniqueid);
         alert(tunnels, tunnel, now_ms, alert_of_ike_down(ike));

@@ -109,19 +109,57 @@ static void test_connecting(void **state)
                         "show\n"
                         "  down 0/0 0 flaps 0 rekeys\n");
     /* Established, and no CHILD SA comes of it. */
-    play_script(NOTHING "ike-updown up=yes IKE1{ }\n"
-                        "  site down -> connecting\n"
-                        "begin\n"
-                        "list-sa IKE1{ }\n"
-                        "end\n"
-                        "begin\n"
-                        "list-sa IKE1{ }\n"
-                        "end\n"
-                        "  site connecting -> down\n");
+    play_script(NOTHING
+                "ike-updown up=yes IKE1{ }\n"
+                "  site down -> connecting\n"
+                "begin\n"
+                "list-sa IKE1{ }\n"
+                "end\n"
+                "begin\n"
+                "list-sa IKE1{ }\n"
+                "end\n"
+                "  site connecting -> down\n"
+                "why\n"
+                "  the IKE SA is up, but no CHILD SA: do subnets and ESP proposals match? at 0\n");
     play_script(NOTHING "list-sa IKE1{ tasks-queued[ CHILD_CREATE ] }\n"
                         "  site down -> connecting\n"
                         "list-sa IKE1{ }\n"
                         "  site connecting -> down\n");
+}
+
+/* What charon itself said of the attempt is more exact, and stays; what it said before is old. */
+static void test_an_ike_sa_without_a_child_sa_is_told_of(void **state)
+{
+    static const char listings[] = "begin\n"
+                                   "list-sa IKE1{ }\n"
+                                   "end\n"
+                                   "begin\n"
+                                   "list-sa IKE1{ }\n"
+                                   "end\n"
+                                   "  site connecting -> down\n"
+                                   "why\n";
+    char script[1024];
+
+    (void)state;
+    snprintf(script, sizeof script,
+             NOTHING
+             "at 5\n"
+             "ike-updown mllpgw-site{ uniqueid=9 state=CONNECTING }\n"
+             "at 7\n"
+             "ike-updown up=yes IKE1{ }\n"
+             "  site down -> connecting\n"
+             "%s  the IKE SA is up, but no CHILD SA: do subnets and ESP proposals match? at "
+             "7\n",
+             listings);
+    play_script(script);
+    snprintf(script, sizeof script,
+             NOTHING "at 7\n"
+                     "ike-updown up=yes IKE1{ }\n"
+                     "  site down -> connecting\n"
+                     "alert type=ts-mismatch ike-sa{ IKE1{ } }\n"
+                     "%s  the subnets of both sides don't match at 7\n",
+             listings);
+    play_script(script);
 }
 
 static void test_refused_while_being_set_up(void **state)
@@ -540,6 +578,7 @@ int main(void)
         cmocka_unit_test(test_one_of_several_going_down_keeps_it_up),
         cmocka_unit_test(test_others_are_not_looked_at),
         cmocka_unit_test(test_connecting),
+        cmocka_unit_test(test_an_ike_sa_without_a_child_sa_is_told_of),
         cmocka_unit_test(test_refused_while_being_set_up),
         cmocka_unit_test(test_a_child_rekey_is_no_flap),
         cmocka_unit_test(test_the_predecessor_does_not_count),

@@ -7,14 +7,16 @@ import time
 from .checks import at_end, equal, wait_until
 from .mllp import Answer, Client, message
 
-PAUSE_S = 0.03  # between two messages, so that the log stays short; between two attempts to connect
+PAUSE_S = 0.03  # between two messages, so that the log stays short; between two connections
+
+PATIENCE_S = 3.0  # for a connection, and for an answer
 
 
 class Sender:
     def __init__(self, name, namespace, address, source, canary, context=None):
         self.name, self.namespace, self.address, self.source = name, namespace, address, source
         self.canary, self.context = canary, context
-        self.patience = 3.0  # seconds for a connection, and for an answer
+        self.patience = PATIENCE_S
         self.number = 1  # the one that is on its way
         self.sent = self.opened = 0  # highest number ever sent; connections that were used
         self.acknowledged = []  # when, on time.monotonic()'s clock: [0] is number 1
@@ -51,6 +53,7 @@ class Sender:
                 client.reset()  # nothing of an old connection may come after what the next one sends
             except OSError:
                 client.close()
+            self.stopping.wait(PAUSE_S)
 
     def _talk(self, client):
         self.opened += 1
