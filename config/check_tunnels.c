@@ -4,6 +4,7 @@
 #include "config/proposal.h"
 
 #include <string.h>
+#include <strings.h>
 #include <sys/un.h>
 
 void check_tunneld(const struct config *config, struct problems *problems)
@@ -78,6 +79,21 @@ static void check_remote(const struct subject *subject, const struct config_tunn
     }
 }
 
+static bool is_range(const char *id)
+{
+    const char *dash = strchr(id, '-');
+    char first[64], error[ADDRESS_ERROR_BYTES];
+    struct address_network network;
+    size_t length = dash ? (size_t)(dash - id) : sizeof first;
+    if (length >= sizeof first) {
+        return false;
+    }
+    memcpy(first, id, length);
+    first[length] = '\0';
+    return !address_parse_network(first, &network, error) &&
+           !address_parse_network(dash + 1, &network, error);
+}
+
 /* What charon takes for "whoever it is". */
 static bool is_anybody(const char *id)
 {
@@ -89,8 +105,11 @@ static bool is_anybody(const char *id)
             return true;
         }
     }
-    /* "*.example" and "10.0.0.0/8" stand for many. */
-    return strchr(id, '*') || (strchr(id, '/') && !address_parse_network(id, &network, error));
+    /* "*.example", "10.0.0.0/8", "10.0.0.1-10.0.0.9" and charon's words for these stand for many. */
+    return strchr(id, '*') || (strchr(id, '/') && !address_parse_network(id, &network, error)) ||
+           is_range(id) || strncasecmp(id, "ipv4net:", 8) == 0 ||
+           strncasecmp(id, "ipv6net:", 8) == 0 || strncasecmp(id, "ipv4range:", 10) == 0 ||
+           strncasecmp(id, "ipv6range:", 10) == 0;
 }
 
 /* Identities stand in quotes in the other side's configuration. */

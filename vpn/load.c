@@ -49,9 +49,9 @@ int load_shared(const struct config_tunnel *tunnel, const struct proof *proof,
     vici_builder_text(ret_message, "id", name);
     vici_builder_text(ret_message, "type", "ike");
     vici_builder_value(ret_message, "data", proof->psk.data, proof->psk.length);
+    /* The other side alone: charon takes a key for whoever is among its owners, at either end. With our own
+     * identity there, which all tunnels may share, any hospital's key would prove that it is any other. */
     vici_builder_list_start(ret_message, "owners");
-    if (own_id(tunnel) != NULL)
-        vici_builder_item(ret_message, own_id(tunnel), strlen(own_id(tunnel)));
     vici_builder_item(ret_message, other_id(tunnel), strlen(other_id(tunnel)));
     vici_builder_list_end(ret_message);
     return vici_builder_finish(ret_message);

@@ -197,16 +197,19 @@ static void on_server(uv_poll_t *poll, int status, int events)
         greet_client(client);
 }
 
-static bool is_answered(const struct sockaddr_un *address)
+/* A socket that somebody has left: nothing else may be removed. */
+static bool is_abandoned(const struct sockaddr_un *address)
 {
+    struct stat status;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool answered =
-        fd >= 0 &&
-        (connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 || errno == EAGAIN);
+    bool abandoned = fd >= 0 && lstat(address->sun_path, &status) == 0 &&
+                     S_ISSOCK(status.st_mode) &&
+                     connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 &&
+                     errno == ECONNREFUSED;
 
     if (fd >= 0)
         close(fd);
-    return answered;
+    return abandoned;
 }
 
 /* 0660 from the first moment on. */
@@ -215,7 +218,7 @@ static int bind_here(int fd, const struct sockaddr_un *address)
     mode_t before = umask(0117);
     int error = bind(fd, (const struct sockaddr *)address, sizeof *address) == 0 ? 0 : -errno;
 
-    if (error == -EADDRINUSE && !is_answered(address) && unlink(address->sun_path) == 0)
+    if (error == -EADDRINUSE && is_abandoned(address) && unlink(address->sun_path) == 0)
         error = bind(fd, (const struct sockaddr *)address, sizeof *address) == 0 ? 0 : -errno;
     umask(before);
     return error;

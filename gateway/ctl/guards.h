@@ -66,6 +66,8 @@ struct guards_rule {
     int mss;                            /* GUARDS_CLAMP */
 };
 
+#define GUARDS_NOT_GUARDED "NOT GUARDED" /* in a note: there is a way round */
+
 struct guards {
     struct guards_options options;
     struct guards_rule *rules; /* those of a chain in their order */

@@ -127,6 +127,16 @@ static enum guards_state compare_rules(const struct guards *guards, const json_t
     return GUARDS_LOADED;
 }
 
+/* What the guards can't do for a tunnel is no less a hole for being loaded. */
+static const char *guards_hole(const struct guards *guards)
+{
+    for (size_t i = 0; i < guards->note_count; i++) {
+        if (strstr(guards->notes[i], GUARDS_NOT_GUARDED) != NULL)
+            return guards->notes[i];
+    }
+    return NULL;
+}
+
 static enum guards_state compare(const struct config *config, const json_t *all,
                                  char ret_text[GUARDS_TEXT_BYTES])
 {
@@ -152,6 +162,9 @@ static enum guards_state compare(const struct config *config, const json_t *all,
                                  "version");
     else
         state = compare_rules(&guards, all, ret_text);
+    const char *hole = state == GUARDS_LOADED ? guards_hole(&guards) : NULL;
+    if (hole != NULL)
+        state = differ(ret_text, "they are loaded, but %s", hole);
     guards_free(&guards);
     return state;
 }

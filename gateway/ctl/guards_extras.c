@@ -111,12 +111,14 @@ int guards_add_notes(const struct guards_subject *subject)
     for (int family = 0; error == 0 && family < FAMILIES; family++) {
         if (subject->local[family].every)
             error = guards_add_note(subject->guards,
-                                    "tunnel %s: NOT GUARDED: local_subnets has every address, so "
+                                    "tunnel %s: " GUARDS_NOT_GUARDED
+                                    ": local_subnets has every address, so "
                                     "clear text to this machine cannot be told from it",
                                     name);
         if (error == 0 && subject->remote[family].every)
             error = guards_add_note(subject->guards,
-                                    "tunnel %s: NOT GUARDED: remote_subnets has every address, so "
+                                    "tunnel %s: " GUARDS_NOT_GUARDED
+                                    ": remote_subnets has every address, so "
                                     "clear text out of this machine cannot be told from it",
                                     name);
     }

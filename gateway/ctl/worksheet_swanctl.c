@@ -48,9 +48,9 @@ static void print_secret(const struct worksheet *sheet, const char *name)
 {
     fprintf(
         sheet->out,
-        "secrets {\n    ike-%s {\n        id-1 = \"%s\"\n        id-2 = \"%s\"\n        secret = "
-        "\"" WORKSHEET_KEY "\"\n    }\n}\n",
-        name, sheet->your_id, sheet->our_id);
+        "secrets {\n    ike-%s {\n        # Ours alone: with yours beside it, every other partner's key would pass "
+        "for ours.\n        id-1 = \"%s\"\n        secret = \"" WORKSHEET_KEY "\"\n    }\n}\n",
+        name, sheet->our_id);
 }
 
 bool worksheet_swanctl(struct worksheet *sheet)

@@ -174,6 +174,10 @@ static void mistakes_of_one_tunnel_are_named(void **state)
         {BASE, "remote_id = \"*.example\";", PROBLEM_ERROR, "remote_id", "let others pass for it"},
         {BASE, "remote_id = \"C=DE, CN=*\";", PROBLEM_ERROR, "remote_id", "let others pass for it"},
         {BASE, "remote_id = \"10.0.0.0/8\";", PROBLEM_ERROR, "remote_id", "let others pass for it"},
+        {BASE, "remote_id = \"10.0.0.1-10.0.0.9\";", PROBLEM_ERROR, "remote_id",
+         "let others pass for it"},
+        {BASE, "remote_id = \"ipv4net:10.0.0.0/8\";", PROBLEM_ERROR, "remote_id",
+         "let others pass for it"},
         {BASE, "local_id = \"::\";", PROBLEM_ERROR, "local_id", "let others pass for it"},
         {BASE, "local = \"0.0.0.0\";", PROBLEM_ERROR, "local", "no end of a tunnel"},
         {"name = \"a\"; " PSK LOCAL REMOTE, "remote = \"::\";", PROBLEM_ERROR, "remote",
@@ -294,6 +298,11 @@ static void two_tunnels(void **state)
          "no peer has it"},
         {"", "\n{ name = \"b\"; " ENDS "psk_file = \"b.psk\"; " LOCAL OTHER_NET "}", PROBLEM_ERROR,
          11, "tunnels.b.remote", "same ends"},
+        {"",
+         "\n{ name = \"b\"; " ENDS
+         "local = \"198.51.100.9\"; psk_file = \"b.psk\"; " LOCAL OTHER_NET "}",
+         PROBLEM_ERROR, 11, "tunnels.b.psk_file",
+         "another key for the same other side (192.0.2.1)"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

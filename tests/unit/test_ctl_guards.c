@@ -441,6 +441,14 @@ static void test_older_ones_are_not(void **state)
     assert_int_equal(compared(config, listing(&guards), "older"), GUARDS_DIFFER);
     guards_free(&guards);
 
+    /* What they can't do for a tunnel is a hole, loaded or not. */
+    struct config *open = config_of(OTHER("local_subnets = [ \"0.0.0.0/0\" ]; "
+                                          "remote_subnets = [ \"10.10.0.0/16\" ];"));
+    guards = guards_of(open, GUARDS_USERSPACE);
+    assert_int_equal(compared(open, listing(&guards), "NOT GUARDED"), GUARDS_DIFFER);
+    guards_free(&guards);
+    config_free(&open);
+
     /* Loaded before a listener moved to a port that was left open. */
     struct guards_options options = {.open = {2575}, .open_count = 1};
     assert_int_equal(guards_make(config, &options, &guards), 0);

@@ -174,8 +174,8 @@ static void for_swanctl(void **state)
                  "local_ts = 10.10.0.0/16\n", "remote_ts = 10.20.0.0/24\n",
                  "esp_proposals = aes256gcm16-ecp384,aes128gcm16-ecp256\n", "rekey_time = 3240s\n",
                  "life_time = 3600s\n", "dpd_action = restart\n", "start_action = trap\n",
-                 "secrets {\n    ike-st-marys {\n", "id-1 = \"203.0.113.9\"\n",
-                 "id-2 = \"198.51.100.4\"\n", "secret = \"PUT-THE-KEY-HERE\"\n", "size set 1360"));
+                 "secrets {\n    ike-st-marys {\n", "id-1 = \"198.51.100.4\"\n",
+                 "secret = \"PUT-THE-KEY-HERE\"\n", "size set 1360"));
     char *sheet = sheet_of(ENDS NETS CERTIFICATE, "", WORKSHEET_SWANCTL, NULL);
     assert_parts(sheet, PARTS("local {\n            auth = pubkey\n            certs = "
                               "YOUR-CERTIFICATE.pem\n            id = \"vpn.st-marys.example\"\n",

@@ -3,6 +3,7 @@
 #include "vpn/status_server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -250,6 +251,14 @@ static void test_the_socket(void **state)
     turn(place);
     receives(fd, "hello\n");
     close(fd);
+    /* What is no socket is somebody's file. */
+    snprintf(other.path, sizeof other.path, "%s/file", place->directory);
+    fd = open(other.path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(open_server(&other), -EADDRINUSE);
+    assert_int_equal(stat(other.path, &status), 0);
+    assert_int_equal(unlink(other.path), 0);
 }
 
 int main(void)
