@@ -18,7 +18,7 @@ struct fake_gateway {
     struct admin_gateway gateway;
     /* A test may set these while admin runs. */
     _Atomic(const char *) why; /* NULL: ready */
-    atomic_bool status_fails, reload_fails;
+    atomic_bool status_fails, reload_fails, no_tunnels;
     atomic_int connections;
     atomic_int drains, reloads, answering;
 };
@@ -118,8 +118,12 @@ static void fake_connections(void *context, struct admin_reply *reply)
 
 static void fake_tunnels(void *context, struct admin_reply *reply)
 {
-    fake_answer(context, reply,
-                json_pack("{s:[{s:s s:s}]}", "tunnels", "name", "site", "state", "down"));
+    struct fake_gateway *fake = context;
+
+    fake_answer(fake, reply,
+                fake->no_tunnels
+                    ? json_pack("{s:[]}", "tunnels")
+                    : json_pack("{s:[{s:s s:s}]}", "tunnels", "name", "site", "state", "down"));
 }
 
 static void fake_gateway_init(struct fake_gateway *fake, struct metrics *metrics,
