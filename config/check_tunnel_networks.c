@@ -171,11 +171,6 @@ static bool same(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-static const char *other_id(const struct config_tunnel *tunnel)
-{
-    return tunnel->remote_id ? tunnel->remote_id : tunnel->remote;
-}
-
 static void check_twins(const struct subject *subject, const struct config_tunnel *tunnel)
 {
     const struct config *config = subject->config;
@@ -189,13 +184,14 @@ static void check_twins(const struct subject *subject, const struct config_tunne
                      other, t->place.file, t->place.line);
         }
         if (tunnel->psk_file && t->psk_file && !same(t->psk_file, tunnel->psk_file) &&
-            tunnel->remote && t->remote && same(other_id(t), other_id(tunnel)) &&
-            strcmp(other_id(tunnel), CONFIG_TUNNEL_ANY) != 0) {
+            tunnel->remote && t->remote &&
+            same(config_tunnel_remote_id(t), config_tunnel_remote_id(tunnel)) &&
+            strcmp(config_tunnel_remote_id(tunnel), CONFIG_TUNNEL_ANY) != 0) {
             complain(subject, PROBLEM_ERROR, "psk_file", WHOLE,
                      "tunnel %s (%s:%u) has another key for the same other side (%s): charon knows "
                      "keys by the other side's identity. Give them one key, or each a remote_id of "
                      "its own",
-                     other, t->place.file, t->place.line, other_id(tunnel));
+                     other, t->place.file, t->place.line, config_tunnel_remote_id(tunnel));
         }
         if (tunnel->psk_file && same(t->psk_file, tunnel->psk_file) &&
             config_tunnel_pair(config, tunnel) != t) {

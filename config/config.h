@@ -310,6 +310,8 @@ const struct config_listener *config_find_listener(const struct config *config, 
 const struct config_store *config_find_store(const struct config *config, const char *name);
 const struct config_route *config_find_route(const struct config *config, const char *name);
 
+/* The identity that the other side must prove: remote_id, or else its address. By it charon finds the key. */
+const char *config_tunnel_remote_id(const struct config_tunnel *tunnel);
 /* The other tunnel of a pair, whichever of the two names the other one; NULL: it stands alone. */
 const struct config_tunnel *config_tunnel_pair(const struct config *config,
                                                const struct config_tunnel *tunnel);

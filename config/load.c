@@ -190,6 +190,11 @@ FIND(listener, listeners, listener_count)
 FIND(store, stores, store_count)
 FIND(route, routes, route_count)
 
+const char *config_tunnel_remote_id(const struct config_tunnel *tunnel)
+{
+    return tunnel->remote_id ? tunnel->remote_id : tunnel->remote;
+}
+
 const struct config_tunnel *config_tunnel_pair(const struct config *config,
                                                const struct config_tunnel *tunnel)
 {

@@ -34,11 +34,6 @@ static const char *own_id(const struct config_tunnel *tunnel)
     return tunnel->local_id != NULL ? tunnel->local_id : tunnel->local;
 }
 
-static const char *other_id(const struct config_tunnel *tunnel)
-{
-    return tunnel->remote_id != NULL ? tunnel->remote_id : tunnel->remote;
-}
-
 int load_shared(const struct config_tunnel *tunnel, const struct proof *proof,
                 struct vici_builder *ret_message)
 {
@@ -52,7 +47,8 @@ int load_shared(const struct config_tunnel *tunnel, const struct proof *proof,
     /* The other side alone: charon takes a key for whoever is among its owners, at either end. With our own
      * identity there, which all tunnels may share, any hospital's key would prove that it is any other. */
     vici_builder_list_start(ret_message, "owners");
-    vici_builder_item(ret_message, other_id(tunnel), strlen(other_id(tunnel)));
+    vici_builder_item(ret_message, config_tunnel_remote_id(tunnel),
+                      strlen(config_tunnel_remote_id(tunnel)));
     vici_builder_list_end(ret_message);
     return vici_builder_finish(ret_message);
 }
@@ -91,7 +87,7 @@ static void put_ends(const struct config_tunnel *tunnel, const struct proof *pro
     vici_builder_section_end(message);
     vici_builder_section_start(message, "remote");
     vici_builder_text(message, "auth", auth);
-    vici_builder_text(message, "id", other_id(tunnel));
+    vici_builder_text(message, "id", config_tunnel_remote_id(tunnel));
     if (proof->root_count > 0) {
         vici_builder_list_start(message, "cacerts");
         for (size_t i = 0; i < proof->root_count; i++)

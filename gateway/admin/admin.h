@@ -49,7 +49,7 @@ struct admin_gateway {
     void (*status)(void *context, struct admin_reply *reply);
     /* {"connections":[{"id","listener","peer","address","since","messages","last","tls","subject"}]} */
     void (*connections)(void *context, struct admin_reply *reply);
-    /* {"tunnels":[{"name","state","since",...}]}; NULL: there are none. */
+    /* {"tunnels":[{"name","state","since",...}]} */
     void (*tunnels)(void *context, struct admin_reply *reply);
 };
 

@@ -135,10 +135,7 @@ static void command_connections(struct control_request *request)
 
 static void command_tunnels(struct control_request *request)
 {
-    if (request->gateway->tunnels == NULL)
-        control_finish(request, json_pack("{s:i}", "count", 0));
-    else
-        command_ask(request, request->gateway->tunnels, command_on_tunnels);
+    command_ask(request, request->gateway->tunnels, command_on_tunnels);
 }
 
 /* ---- reload, drain ---- */
