@@ -79,37 +79,47 @@ static void check_remote(const struct subject *subject, const struct config_tunn
     }
 }
 
-static bool is_range(const char *id)
+/* An address, and behind it one of these: charon makes a range or a network of it. */
+static bool is_address_with(const char *id, char mark)
 {
-    const char *dash = strchr(id, '-');
+    const char *at = strchr(id, mark);
     char first[64], error[ADDRESS_ERROR_BYTES];
     struct address_network network;
-    size_t length = dash ? (size_t)(dash - id) : sizeof first;
+    size_t length = at ? (size_t)(at - id) : sizeof first;
     if (length >= sizeof first) {
         return false;
     }
     memcpy(first, id, length);
     first[length] = '\0';
-    return !address_parse_network(first, &network, error) &&
-           !address_parse_network(dash + 1, &network, error);
+    return !address_parse_network(first, &network, error);
 }
 
 /* What charon takes for "whoever it is". */
 static bool is_anybody(const char *id)
 {
     static const char *const words[] = {CONFIG_TUNNEL_ANY, "%any6", "0.0.0.0", "::", "0::0"};
-    char error[ADDRESS_ERROR_BYTES];
-    struct address_network network;
+    size_t length = strlen(id);
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (strcmp(id, words[i]) == 0) {
             return true;
         }
     }
-    /* "*.example", "10.0.0.0/8", "10.0.0.1-10.0.0.9" and charon's words for these stand for many. */
-    return strchr(id, '*') || (strchr(id, '/') && !address_parse_network(id, &network, error)) ||
-           is_range(id) || strncasecmp(id, "ipv4net:", 8) == 0 ||
-           strncasecmp(id, "ipv6net:", 8) == 0 || strncasecmp(id, "ipv4range:", 10) == 0 ||
-           strncasecmp(id, "ipv6range:", 10) == 0;
+    /* "*.example", "10.0.0.0/8", "10.0.0.1-10.0.0.9" and charon's words for these stand for many;
+     * so does "fqdn:^.+$", from 6.0.2; "{0}:x" is %any by its number. */
+    return strchr(id, '*') || is_address_with(id, '/') || is_address_with(id, '-') ||
+           id[0] == '{' || (strstr(id, ":^") && id[length - 1] == '$') ||
+           strncasecmp(id, "ipv4net:", 8) == 0 || strncasecmp(id, "ipv6net:", 8) == 0 ||
+           strncasecmp(id, "ipv4range:", 10) == 0 || strncasecmp(id, "ipv6range:", 10) == 0;
+}
+
+static bool has_control_character(const char *id)
+{
+    for (; *id; id++) {
+        if ((unsigned char)*id < ' ' || *id == 0x7f) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Identities stand in quotes in the other side's configuration. */
@@ -118,6 +128,9 @@ static void check_id(const struct subject *subject, const char *key, const char 
     if (id && strpbrk(id, "\"\\")) {
         complain(subject, PROBLEM_ERROR, key, WHOLE,
                  "has a quote or a backslash in it, which no other side's configuration takes");
+    } else if (id && has_control_character(id)) {
+        complain(subject, PROBLEM_ERROR, key, WHOLE,
+                 "has a line's end or another control character in it: write the identity alone");
     } else if (id && is_anybody(id)) {
         complain(subject, PROBLEM_ERROR, key, WHOLE,
                  "\"%s\" would let others pass for it: write the one identity", id);
