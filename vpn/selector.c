@@ -4,10 +4,12 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAPPED_BYTES 12
 #define PORT_LAST 65535
+#define HL7_PORT 2575
 
 static const uint8_t mapped[MAPPED_BYTES] = {[10] = 0xff, [11] = 0xff};
 
@@ -120,6 +122,10 @@ static bool parse_protocol(const char *text, uint8_t *ret_protocol)
         number = IPPROTO_UDP;
     else if (*text == '\0' || strcmp(text, "any") == 0)
         number = 0;
+    else if (strcmp(text, "icmp") == 0)
+        number = IPPROTO_ICMP;
+    else if (strcmp(text, "ipv6-icmp") == 0)
+        number = IPPROTO_ICMPV6;
     else if (!parse_number(text, 255, &number)) {
         if (getprotobyname_r(text, &entry, memory, sizeof memory, &found) != 0 || found == NULL)
             return false;
@@ -134,27 +140,30 @@ static bool is_icmp(uint8_t protocol)
     return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
 }
 
-/* "8", "8(5)": type and code. */
-static bool parse_icmp(char *text, uint16_t *ret_port)
+/* "8", "8(5)": type and code. The text may be a piece of a range, and stays as it is. */
+static bool parse_icmp(const char *text, uint16_t *ret_port)
 {
-    char *open = strchr(text, '(');
+    char copy[16], *open, *end;
     unsigned type, code = 0;
 
+    if (snprintf(copy, sizeof copy, "%s", text) >= (int)sizeof copy)
+        return false;
+    open = strchr(copy, '(');
     if (open != NULL) {
-        char *end = open + strlen(open) - 1;
+        end = open + strlen(open) - 1;
         if (*end != ')')
             return false;
         *open = *end = '\0';
         if (!parse_number(open + 1, 255, &code))
             return false;
     }
-    if (!parse_number(text, 255, &type))
+    if (!parse_number(copy, 255, &type))
         return false;
     *ret_port = (uint16_t)(type << 8 | code);
     return true;
 }
 
-static bool parse_port(char *text, uint8_t protocol, uint16_t *ret_port)
+static bool parse_port(const char *text, uint8_t protocol, uint16_t *ret_port)
 {
     struct servent entry, *found = NULL;
     char memory[1024];
@@ -162,7 +171,9 @@ static bool parse_port(char *text, uint8_t protocol, uint16_t *ret_port)
 
     if (is_icmp(protocol))
         return parse_icmp(text, ret_port);
-    if (!parse_number(text, PORT_LAST, &number)) {
+    if (strcmp(text, "hl7") == 0) {
+        number = HL7_PORT; /* charon's /etc/services may have it where ours has not */
+    } else if (!parse_number(text, PORT_LAST, &number)) {
         const char *kind = protocol == IPPROTO_TCP ? "tcp" : protocol == IPPROTO_UDP ? "udp" : NULL;
         if (getservbyname_r(text, kind, &entry, memory, sizeof memory, &found) != 0 ||
             found == NULL)
@@ -350,8 +361,7 @@ bool selector_holds(const struct selector *selector, const uint8_t address[16], 
            selector->port_first <= port && port <= selector->port_last;
 }
 
-/* Everything but the addresses. */
-static bool carries_traffic(const struct selector *selector, const struct selector *wanted)
+bool selector_carries(const struct selector *selector, const struct selector *wanted)
 {
     bool any_port = selector->port_first == 0 && selector->port_last == PORT_LAST;
 
@@ -365,14 +375,25 @@ static bool carries_traffic(const struct selector *selector, const struct select
              wanted->port_last <= selector->port_last));
 }
 
-/* The address behind; false after the last one there is. */
-static bool step(uint8_t address[16])
+bool selector_step(uint8_t address[16])
 {
     for (unsigned i = 16; i-- > 0;) {
         if (++address[i] != 0)
             return true;
     }
     return false;
+}
+
+static int by_first(const void *a, const void *b)
+{
+    const struct selector *left = a, *right = b;
+    return memcmp(left->first, right->first, sizeof left->first);
+}
+
+void selector_sort(struct selector *selectors, size_t count)
+{
+    if (count > 1)
+        qsort(selectors, count, sizeof *selectors, by_first);
 }
 
 bool selector_is_covered(const struct selector *wanted, const struct selector *installed,
@@ -383,14 +404,14 @@ bool selector_is_covered(const struct selector *wanted, const struct selector *i
     if (wanted->dynamic)
         return true;
     memcpy(missing, wanted->first, sizeof missing);
-    for (size_t i = 0; i < count;) {
-        const struct selector *each = &installed[i++];
-        if (!carries_traffic(each, wanted) || !in_range(each, missing))
+    /* What was passed over ends before, or begins behind: as they are sorted, so do all further ones. */
+    for (size_t i = 0; i < count; i++) {
+        const struct selector *each = &installed[i];
+        if (!selector_carries(each, wanted) || !in_range(each, missing))
             continue;
         memcpy(missing, each->last, sizeof missing);
-        if (memcmp(missing, wanted->last, 16) >= 0 || !step(missing))
+        if (memcmp(missing, wanted->last, 16) >= 0 || !selector_step(missing))
             return true;
-        i = 0; /* one that was passed over may go on from here: each is used once at most */
     }
     return false;
 }

@@ -37,8 +37,14 @@ void selector_print(const struct selector *selector, char ret_text[SELECTOR_TEXT
 /* A dynamic one holds nothing: its address isn't known. */
 bool selector_holds(const struct selector *selector, const uint8_t address[16], uint8_t protocol,
                     uint16_t port);
-/* Do these carry together all that the wanted one asks for? A dynamic one counts as carried. */
+/* Does it carry the wanted one's protocol and ports, whatever the addresses? */
+bool selector_carries(const struct selector *selector, const struct selector *wanted);
+/* By their first addresses. */
+void selector_sort(struct selector *selectors, size_t count);
+/* Do these, sorted, carry together all that the wanted one asks for? A dynamic one counts as carried. */
 bool selector_is_covered(const struct selector *wanted, const struct selector *installed,
                          size_t count);
+/* The address behind; false after the last one there is. */
+bool selector_step(uint8_t address[16]);
 
 #endif
