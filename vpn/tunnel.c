@@ -71,6 +71,8 @@ int tunnel_put_ike(struct tunnel *tunnel, int64_t now_ms, const struct sa_ike *i
         tunnel->ikes = ikes;
         found = &ikes[tunnel->ike_count - 1];
     }
+    if (!found->sa.checks_peer || found->stale)
+        found->checked_ms = now_ms;
     found->sa = *ike;
     found->sa.children = NULL;
     found->sa.count = 0;
@@ -174,9 +176,15 @@ static void later(int64_t *time_ms, int64_t now_ms, int64_t ago_s)
         *time_ms = now_ms - ago_s * 1000;
 }
 
+void tunnel_watch_answers(struct tunnel *tunnel)
+{
+    tunnel->packets_out_then = tunnel->packets_out;
+}
+
 static void take_counters(struct tunnel *tunnel, int64_t now_ms, struct sa_child *kept,
                           const struct sa_child *now)
 {
+    bool answered = tunnel->packets_out == tunnel->packets_out_then;
     uint64_t in;
 
     if (!now->has_counters)
@@ -189,10 +197,10 @@ static void take_counters(struct tunnel *tunnel, int64_t now_ms, struct sa_child
     tunnel->packets_out += advance(&kept->packets_out, now->packets_out);
     later(&tunnel->last_in_ms, now_ms, now->use_in_s);
     later(&tunnel->last_out_ms, now_ms, now->use_out_s);
-    if (in > 0) {
-        tunnel->in_grew_ms = now_ms;
-        tunnel->packets_out_then = tunnel->packets_out;
-    }
+    if (in > 0)
+        tunnel_watch_answers(tunnel);
+    else if (answered)
+        tunnel->unanswered_ms = now_ms;
 }
 
 /* All but the counters, which take_counters() has taken: a message may have none. */
@@ -276,18 +284,18 @@ void tunnel_begin_listing(struct tunnel *tunnel)
 }
 
 /* What ended is through now: whatever was said of it while the listing ran was old. */
-static bool is_gone(enum tunnel_fate fate, bool listed, unsigned *missed, bool whole)
+static bool is_gone(enum tunnel_fate fate, bool listed, unsigned *missed, unsigned most)
 {
-    return fate == TUNNEL_SA_ENDED || (!listed && (++*missed >= TUNNEL_LISTINGS_WITHOUT || whole));
+    return fate == TUNNEL_SA_ENDED || (!listed && ++*missed >= most);
 }
 
-static void drop_children(struct tunnel *tunnel, bool whole)
+static void drop_children(struct tunnel *tunnel, unsigned most)
 {
     size_t kept = 0;
 
     for (size_t i = 0; i < tunnel->child_count; i++) {
         struct tunnel_child *child = &tunnel->children[i];
-        if (is_gone(child->fate, child->listed, &child->missed, whole))
+        if (is_gone(child->fate, child->listed, &child->missed, most))
             free_child(child);
         else
             tunnel->children[kept++] = *child;
@@ -295,15 +303,18 @@ static void drop_children(struct tunnel *tunnel, bool whole)
     tunnel->child_count = kept;
 }
 
-static void drop_ikes(struct tunnel *tunnel, bool whole)
+/* An attempt that nobody answers ends without an event; one that is up does not. */
+static void drop_ikes(struct tunnel *tunnel, unsigned most)
 {
     size_t kept = 0;
 
     for (size_t i = 0; i < tunnel->ike_count; i++) {
         struct tunnel_ike *ike = &tunnel->ikes[i];
+        bool attempt = ike->sa.state == SA_IKE_CREATED || ike->sa.state == SA_IKE_CONNECTING;
+        bool soon = attempt && most > TUNNEL_LISTINGS_WITHOUT;
         if (ike->settling > 0)
             ike->settling--;
-        if (!is_gone(ike->fate, ike->listed, &ike->missed, whole))
+        if (!is_gone(ike->fate, ike->listed, &ike->missed, soon ? TUNNEL_LISTINGS_WITHOUT : most))
             tunnel->ikes[kept++] = *ike;
     }
     tunnel->ike_count = kept;
@@ -311,8 +322,8 @@ static void drop_ikes(struct tunnel *tunnel, bool whole)
 
 void tunnel_end_listing(struct tunnel *tunnel, bool whole)
 {
-    drop_children(tunnel, whole);
-    drop_ikes(tunnel, whole);
+    drop_children(tunnel, whole ? 1 : TUNNEL_LISTINGS_MISSED);
+    drop_ikes(tunnel, whole ? 1 : TUNNEL_LISTINGS_MISSED);
     tunnel->listings++;
     if (whole || tunnel->listings >= TUNNEL_LISTINGS_WITHOUT)
         tunnel->heard = true;

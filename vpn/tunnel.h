@@ -20,9 +20,11 @@
 #define TUNNEL_PREFIX "mllpgw-" /* before the tunnel's name, in charon */
 #define TUNNEL_SAS_MAXIMUM 256u /* of each kind, those that ended included */
 #define TUNNEL_LISTINGS_WITHOUT 2u
+#define TUNNEL_LISTINGS_MISSED 5u /* charon may be busy with an IKE SA for some seconds */
 #define TUNNEL_ONE_WAY_MS 30000
 #define TUNNEL_ONE_WAY_PACKETS 3u
-#define TUNNEL_FLAPS 3u /* within TUNNEL_FLAPS_MS: it is flapping */
+#define TUNNEL_SILENT_MS 2000 /* a check that takes no longer was no silence */
+#define TUNNEL_FLAPS 3u       /* within TUNNEL_FLAPS_MS: it is flapping */
 #define TUNNEL_FLAPS_MS 600000
 
 enum tunnel_state {
@@ -79,6 +81,7 @@ struct tunnel_ike {
     unsigned settling; /* just came up: its CHILD SA may come for so many listings */
     unsigned missed;
     bool listed, stale;
+    int64_t checked_ms; /* since when dead peer detection has been waiting, if it is */
 };
 
 struct tunnel {
@@ -94,8 +97,8 @@ struct tunnel {
     size_t child_count;
     uint64_t bytes_in, bytes_out, packets_in, packets_out;
     int64_t last_in_ms, last_out_ms; /* -1: never */
-    int64_t in_grew_ms;              /* or: came up */
-    uint64_t packets_out_then;
+    uint64_t packets_out_then;       /* when the last packet came in, or it came up */
+    int64_t unanswered_ms;           /* when the first one went out since */
     unsigned rekeys, flaps;
     int64_t
         flapped_ms[TUNNEL_FLAPS]; /* the last ones, in a ring: flaps % TUNNEL_FLAPS is the oldest */
@@ -112,6 +115,8 @@ bool tunnel_is_named(const struct tunnel *tunnel, const char *sa_name);
 const struct tunnel_ike *tunnel_shown_ike(const struct tunnel *tunnel);
 /* Does it carry traffic now, and isn't a predecessor of one that does? */
 bool tunnel_child_counts(const struct tunnel_child *child);
+/* Does any of its CHILD SAs? */
+bool tunnel_is_carried(const struct tunnel *tunnel);
 
 /* What charon said, piece by piece; tunnel_judge() draws the conclusions. 0, -ENOMEM, or -ENOBUFS when
  * there are too many. child's selectors are taken over. */
@@ -120,6 +125,8 @@ __attribute__((warn_unused_result)) int tunnel_put_ike(struct tunnel *tunnel, in
 __attribute__((warn_unused_result)) int tunnel_put_child(struct tunnel *tunnel, int64_t now_ms,
                                                          uint64_t ike, struct sa_child *child);
 void tunnel_settle_ike(struct tunnel *tunnel, int64_t now_ms, uint64_t ike);
+/* What the counters say of traffic that gets no answer begins anew. */
+void tunnel_watch_answers(struct tunnel *tunnel);
 /* Is there an IKE SA, up since the last alert, of which no CHILD SA came? */
 bool tunnel_is_childless(const struct tunnel *tunnel);
 void tunnel_replace_child(struct tunnel *tunnel, const struct sa_child *child);
@@ -129,9 +136,13 @@ void tunnel_move_children(struct tunnel *tunnel, uint64_t from_ike, uint64_t to_
 void tunnel_set_hosts(struct tunnel *tunnel, uint64_t ike, const char *local, const char *remote);
 void tunnel_set_alert(struct tunnel *tunnel, int64_t now_ms, const char *text);
 void tunnel_begin_listing(struct tunnel *tunnel);
-/* whole: what it did not have is gone; else what TUNNEL_LISTINGS_WITHOUT in a row did not have. */
+/* whole: what it did not have is gone; else what TUNNEL_LISTINGS_MISSED in a row did not have, and
+ * IKE SAs being set up that TUNNEL_LISTINGS_WITHOUT did not have. */
 void tunnel_end_listing(struct tunnel *tunnel, bool whole);
 void tunnel_forget(struct tunnel *tunnel); /* charon is not heard any more */
+/* Is there an address of one end that some wanted one of the other can't be reached from? False where
+ * charon does not say, or not readably, what is carried. */
+bool tunnel_is_narrowed(const struct tunnel *tunnel);
 /* State and warnings anew. True when either changed. */
 bool tunnel_judge(struct tunnel *tunnel, int64_t now_ms);
 

@@ -35,7 +35,7 @@ const char *tunnel_warning_text(enum tunnel_warning warning)
 
 /* --- state -------------------------------------------------------------------------------- */
 
-static bool is_up(const struct tunnel *tunnel)
+bool tunnel_is_carried(const struct tunnel *tunnel)
 {
     for (size_t i = 0; i < tunnel->child_count; i++) {
         if (tunnel_child_counts(&tunnel->children[i]))
@@ -59,7 +59,7 @@ static bool is_connecting(const struct tunnel *tunnel)
 
 static enum tunnel_state state_of(struct tunnel *tunnel)
 {
-    if (is_up(tunnel)) {
+    if (tunnel_is_carried(tunnel)) {
         tunnel->heard = true;
         return TUNNEL_UP;
     }
@@ -71,12 +71,10 @@ static enum tunnel_state state_of(struct tunnel *tunnel)
 /* A flap is up, then not up; not to be heard of is none. */
 static void enter(struct tunnel *tunnel, int64_t now_ms, enum tunnel_state state)
 {
-    if (state == TUNNEL_UP) {
-        tunnel->in_grew_ms = now_ms;
-        tunnel->packets_out_then = tunnel->packets_out;
-    } else if (state != TUNNEL_UNKNOWN && tunnel->known == TUNNEL_UP) {
+    if (state == TUNNEL_UP)
+        tunnel_watch_answers(tunnel);
+    else if (state != TUNNEL_UNKNOWN && tunnel->known == TUNNEL_UP)
         tunnel->flapped_ms[tunnel->flaps++ % TUNNEL_FLAPS] = now_ms;
-    }
     if (state != TUNNEL_UNKNOWN)
         tunnel->known = state;
     tunnel->state = state;
@@ -112,61 +110,16 @@ static unsigned warn_of_ciphers(const struct tunnel *tunnel)
     return warnings;
 }
 
-static const struct sa_selectors *end_of(const struct sa_child *child, bool local)
-{
-    return local ? &child->local : &child->remote;
-}
-
-/* The selectors of all CHILD SAs that count, in one array to free; NULL: none, no memory, or one could
- * not be read and may carry anything. */
-static struct selector *installed(const struct tunnel *tunnel, bool local, size_t *ret_count)
-{
-    struct selector *all = NULL;
-    size_t count = 0;
-
-    for (size_t i = 0; i < tunnel->child_count; i++) {
-        const struct sa_selectors *end = end_of(&tunnel->children[i].sa, local);
-        struct selector *grown;
-        if (!tunnel_child_counts(&tunnel->children[i]) || (end->count == 0 && !end->unreadable))
-            continue;
-        grown = end->unreadable ? NULL : reallocarray(all, count + end->count, sizeof *all);
-        if (grown == NULL) {
-            free(all);
-            return NULL;
-        }
-        all = grown;
-        memcpy(all + count, end->items, end->count * sizeof *all);
-        count += end->count;
-    }
-    *ret_count = count;
-    return all;
-}
-
-/* By all CHILD SAs together: some other sides make one for each pair of subnets. */
-static bool is_narrowed(const struct tunnel *tunnel, bool local)
-{
-    const struct tunnel_wanted *wanted = tunnel->wanted;
-    const struct selector *items = local ? wanted->local : wanted->remote;
-    size_t items_count = local ? wanted->local_count : wanted->remote_count, count = 0;
-    struct selector *all = installed(tunnel, local, &count);
-    bool narrowed = false;
-
-    for (size_t i = 0; all != NULL && i < items_count; i++)
-        narrowed = narrowed || !selector_is_covered(&items[i], all, count);
-    free(all);
-    return narrowed;
-}
-
 static bool is_one_way(const struct tunnel *tunnel, int64_t now_ms)
 {
-    return now_ms - tunnel->in_grew_ms >= TUNNEL_ONE_WAY_MS &&
-           tunnel->packets_out - tunnel->packets_out_then >= TUNNEL_ONE_WAY_PACKETS;
+    return tunnel->packets_out - tunnel->packets_out_then >= TUNNEL_ONE_WAY_PACKETS &&
+           now_ms - tunnel->unanswered_ms >= TUNNEL_ONE_WAY_MS;
 }
 
-static bool is_peer_silent(const struct tunnel *tunnel)
+static bool is_peer_silent(const struct tunnel *tunnel, int64_t now_ms)
 {
     const struct tunnel_ike *ike = tunnel_shown_ike(tunnel);
-    return ike != NULL && ike->sa.checks_peer;
+    return ike != NULL && ike->sa.checks_peer && now_ms - ike->checked_ms >= TUNNEL_SILENT_MS;
 }
 
 static bool is_flapping(const struct tunnel *tunnel, int64_t now_ms)
@@ -182,11 +135,11 @@ static unsigned warnings_of(const struct tunnel *tunnel, int64_t now_ms)
     if (tunnel->state != TUNNEL_UP)
         return warnings;
     warnings |= warn_of_ciphers(tunnel);
-    if (is_narrowed(tunnel, true) || is_narrowed(tunnel, false))
+    if (tunnel_is_narrowed(tunnel))
         warnings |= TUNNEL_WARNS_NARROWED;
     if (is_one_way(tunnel, now_ms))
         warnings |= TUNNEL_WARNS_ONE_WAY;
-    if (is_peer_silent(tunnel))
+    if (is_peer_silent(tunnel, now_ms))
         warnings |= TUNNEL_WARNS_PEER_SILENT;
     return warnings;
 }

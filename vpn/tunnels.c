@@ -224,7 +224,9 @@ static int take_ike_updown(struct tunnels *tunnels, struct tunnel *tunnel, int64
         tunnel_settle_ike(tunnel, now_ms, ike->uniqueid);
     } else {
         tunnel_end_ike(tunnel, ike->uniqueid);
-        alert(tunnels, tunnel, now_ms, alert_of_ike_down(ike));
+        /* Deleted while another one carries on, as when keys are proved anew: nothing went wrong. */
+        if (ike->state != SA_IKE_DELETING || !tunnel_is_carried(tunnel))
+            alert(tunnels, tunnel, now_ms, alert_of_ike_down(ike));
     }
     return error;
 }

@@ -8,7 +8,7 @@
  *     counters, the beginning of a connection and SAs that end by being rekeyed come by no event;
  *   - tunnels_lost() when the client is lost: all tunnels are unknown, not down.
  * "list-sas noblock" passes over IKE SAs that charon is busy with: such a listing is not whole, and
- * what it does not have is only believed to be gone when the next one does not have it either.
+ * what it does not have is only believed to be gone when the next four do not have it either.
  *
  * Only SAs named TUNNEL_PREFIX + the tunnel's name, IKE SA and CHILD SA alike, are looked at.
  * In events only `up = yes` tells that something is up; states still read INSTALLED in the event

@@ -135,54 +135,97 @@ static void test_narrowed(void **state)
         "warnings\n");
 }
 
-static void test_one_way_traffic(void **state)
+#define PAIR(number, ours, theirs)                                                                 \
+    "CHILD" number "{ local-ts[ " ours " ] remote-ts[ " theirs " ] } "
+#define PAIRS(...) "list-sa IKE1{ children{ " __VA_ARGS__ "} }\n"
+
+/* All four ends are there, but not each way between them. */
+static void test_narrowed_between_two_of_the_subnets(void **state)
 {
-#define SAYS_ONE_WAY "warnings\n  packets go out and none come in\n"
+    const struct selector local[] = {parsed("10.20.0.0/24"), parsed("10.21.0.0/24")};
+    const struct selector remote[] = {parsed("10.10.0.0/24"), parsed("10.11.0.0/24"),
+                                      parsed("fd00::/64")};
+    const struct tunnel_wanted wanted = {
+        .name = "site", .local = local, .local_count = 2, .remote = remote, .remote_count = 2};
+    struct tunnel_wanted both = wanted;
 
     (void)state;
+    play_wanted(
+        &wanted,
+        NOTHING PAIRS(PAIR("1", "10.20.0.0/24", "10.10.0.0/24") PAIR(
+            "2", "10.21.0.0/24",
+            "10.11.0.0/24")) "  site down -> up\n" SAYS_NARROWED PAIRS(PAIR("3", "10.20.0.0/24",
+                                                                            "10.11.0.0/24"))
+            SAYS_NARROWED PAIRS(PAIR("4", "10.21.0.0/24", "10.10.0.0/24")) "warnings\n");
+    /* Cut into quarters that are no networks of ours; the last one is missing, then is not. */
+    play_wanted(&wanted,
+                NOTHING PAIRS(PAIR("1", "10.20.0.0..10.21.0.99", "10.10.0.0..10.11.0.9")
+                                  PAIR("2", "10.20.0.0..10.21.0.99", "10.11.0.10..10.11.0.255")
+                                      PAIR("3", "10.21.0.90..10.22.0.0",
+                                           "10.11.0.0/24")) "  site down -> up\n" SAYS_NARROWED
+                    PAIRS(PAIR("4", "10.21.0.100..10.21.0.255", "10.10.0.0/24")) "warnings\n");
+    /* IPv4 and IPv6 have no way between them, and none is missed. */
+    both.remote_count = 3;
+    play_wanted(&both, NOTHING PAIRS(
+                           "CHILD1{ local-ts[ 10.20.0.0/24 10.21.0.0/24 ] remote-ts[ 10.10.0.0/24 "
+                           "10.11.0.0/24 fd00::/64 ] } ") "  site down -> up\nwarnings\n");
+}
+
+#define COUNTED(in, out)                                                                           \
+    "list-sa IKE1{ children{ CHILD1{ bytes-in=" in " packets-in=" in " bytes-out=" out             \
+    " packets-out=" out " } } }\n"
+#define SAYS_ONE_WAY "warnings\n  packets go out and none come in\n"
+
+static void test_one_way_traffic(void **state)
+{
+    (void)state;
     play_script(
-        "at 1000\n" IS_UP
-        "list-sa IKE1{ children{ CHILD1{ bytes-in=0 packets-in=0 bytes-out=0 packets-out=0 } } "
-        "}\n"
-        "at 30999\n"
-        "list-sa IKE1{ children{ CHILD1{ bytes-in=0 packets-in=0 bytes-out=9 packets-out=9 } } "
-        "}\n"
-        "warnings\n"
-        "at 31000\n"
-        "list-sa IKE1{ children{ CHILD1{ bytes-in=0 packets-in=0 bytes-out=9 packets-out=9 } } "
-        "}\n" SAYS_ONE_WAY "at 32000\n"
-        "list-sa IKE1{ children{ CHILD1{ bytes-in=1 packets-in=1 bytes-out=9 packets-out=9 } } "
-        "}\n"
-        "warnings\n"
-        /* quiet in both directions is no fault; nor are one or two packets */
-        "at 99000\n"
-        "list-sa IKE1{ children{ CHILD1{ bytes-in=1 packets-in=1 bytes-out=9 packets-out=9 } } "
-        "}\n"
-        "warnings\n"
-        "at 99000\n"
-        "list-sa IKE1{ children{ CHILD1{ bytes-in=1 packets-in=1 bytes-out=11 packets-out=11 } } "
-        "}\n"
-        "warnings\n"
-        "at 99000\n"
-        "list-sa IKE1{ children{ CHILD1{ bytes-in=1 packets-in=1 bytes-out=12 packets-out=12 } } "
-        "}\n" SAYS_ONE_WAY
+        "at 1000\n" IS_UP COUNTED("0", "0") "at 2000\n" COUNTED("0", "9") "at 31999\n" COUNTED(
+            "0", "9") "warnings\n"
+                      "at 32000\n" COUNTED("0", "9") SAYS_ONE_WAY
+        "at 33000\n" COUNTED(
+            "1", "9") "warnings\n"
+                      /* quiet in both directions is no fault; nor are one or two packets */
+                      "at 99000\n" COUNTED(
+                          "1", "9") "warnings\n"
+                                    "at 99000\n" COUNTED(
+                                        "1", "11") "warnings\n"
+                                                   "at 130000\n" COUNTED(
+                                                       "1", "11") "warnings\n"
+                                                                  "at 130001\n" COUNTED("1", "12")
+                                                                      SAYS_ONE_WAY
         /* a rekey changes nothing about it */
         "child-rekey IKE1{ children{ both{ OLD1{ } NEW2{ } } } }\n"
-        "at 99500\n"
-        "list-sa IKE1{ children{ CHILD2{ bytes-in=0 bytes-out=4 packets-out=4 } } }\n" SAYS_ONE_WAY
-        "at 99600\n"
+        "at 130500\n"
+        "list-sa IKE1{ children{ CHILD2{ bytes-in=0 bytes-out=4 packets-out=4 } } "
+        "}\n" SAYS_ONE_WAY "at 130600\n"
         "list-sa IKE1{ children{ CHILD2{ bytes-in=1 bytes-out=4 packets-out=4 } } }\n"
         "warnings\n");
 }
 
-static void test_a_silent_peer(void **state)
+/* An hour without a word, then packets whose answers are on their way while a listing looks. */
+static void test_answers_may_take_their_time_after_a_pause(void **state)
 {
     (void)state;
-    play_script(IS_UP "list-sa IKE1{ tasks-active[ IKE_DPD ] children{ CHILD1{ } } }\n"
-                      "warnings\n"
-                      "  the other side has not answered the last check yet\n"
-                      "list-sa IKE1{ children{ CHILD1{ } } }\n"
-                      "warnings\n");
+    play_script("at 1000\n" IS_UP COUNTED("5", "5") "at 3600000\n" COUNTED(
+        "5", "5") "at 3601000\n" COUNTED("5", "8") "warnings\n"
+                                                   "at 3602000\n" COUNTED("8", "8") "warnings\n");
+}
+
+static void test_a_silent_peer(void **state)
+{
+#define CHECKING "list-sa IKE1{ tasks-active[ IKE_DPD ] children{ CHILD1{ } } }\n"
+#define SAYS_SILENT "warnings\n  the other side has not answered the last check yet\n"
+
+    (void)state;
+    play_script("at 1000\n" IS_UP CHECKING "at 2999\n" CHECKING "warnings\n"
+                "at 3000\n" CHECKING SAYS_SILENT "list-sa IKE1{ children{ CHILD1{ } } }\n"
+                "warnings\n"
+                /* another check that a listing met on its way: none of its answers was late */
+                "at 33000\n" CHECKING "warnings\n"
+                "at 34000\n"
+                "list-sa IKE1{ children{ CHILD1{ } } }\n"
+                "at 63000\n" CHECKING "warnings\n");
 }
 
 static void test_flapping(void **state)
@@ -213,7 +256,9 @@ int main(void)
         cmocka_unit_test(test_last_packets),
         cmocka_unit_test(test_cipher_drift),
         cmocka_unit_test(test_narrowed),
+        cmocka_unit_test(test_narrowed_between_two_of_the_subnets),
         cmocka_unit_test(test_one_way_traffic),
+        cmocka_unit_test(test_answers_may_take_their_time_after_a_pause),
         cmocka_unit_test(test_a_silent_peer),
         cmocka_unit_test(test_flapping),
     };

@@ -108,6 +108,46 @@ static void test_many_are_bounded(void **state)
     tunnel_free(&tunnel);
 }
 
+static struct sa_selectors hosts_downwards(unsigned from)
+{
+    struct sa_selectors end = {.items = calloc(SA_SELECTORS_MAXIMUM, sizeof *end.items),
+                               .count = SA_SELECTORS_MAXIMUM};
+
+    assert_non_null(end.items);
+    for (unsigned i = 0; i < SA_SELECTORS_MAXIMUM; i++) {
+        char text[SELECTOR_TEXT_BYTES];
+        unsigned host = from - i;
+        snprintf(text, sizeof text, "10.%u.%u.%u", host >> 16 & 255, host >> 8 & 255, host & 255);
+        assert_null(selector_parse(text, strlen(text), &end.items[i]));
+    }
+    return end;
+}
+
+/* What an other side may come to: each address by itself, last one first. To compare each with each
+ * would take minutes. */
+static void test_as_many_selectors_as_there_may_be(void **state)
+{
+    struct selector network;
+    const struct tunnel_wanted wanted = {
+        .name = "site", .local = &network, .local_count = 1, .remote = &network, .remote_count = 1};
+    struct tunnel tunnel;
+
+    (void)state;
+    assert_null(selector_parse("10.0.0.0/16", 11, &network));
+    tunnel_init(&tunnel, &wanted, 0);
+    for (unsigned i = 0; i < TUNNEL_SAS_MAXIMUM; i++) {
+        struct sa_child child = child_of(i + 1, "", 0);
+        child.local = hosts_downwards(65535 - i * SA_SELECTORS_MAXIMUM);
+        child.remote = hosts_downwards(65535 - i * SA_SELECTORS_MAXIMUM);
+        assert_int_equal(tunnel_put_child(&tunnel, 0, 1, &child), 0);
+    }
+    for (int second = 0; second < 5; second++)
+        (void)tunnel_judge(&tunnel, 1000 * second);
+    assert_int_equal(tunnel.state, TUNNEL_UP);
+    assert_int_equal(tunnel.warnings, 0);
+    tunnel_free(&tunnel);
+}
+
 static void test_words(void **state)
 {
     (void)state;
@@ -128,6 +168,7 @@ int main(void)
         cmocka_unit_test(test_a_counter_that_runs_backwards_began_anew),
         cmocka_unit_test(test_what_ended_keeps_its_counters_once),
         cmocka_unit_test(test_many_are_bounded),
+        cmocka_unit_test(test_as_many_selectors_as_there_may_be),
         cmocka_unit_test(test_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
