@@ -179,8 +179,10 @@ static void mistakes_of_one_tunnel_are_named(void **state)
         {BASE, "remote_id = \"ipv4net:10.0.0.0/8\";", PROBLEM_ERROR, "remote_id",
          "let others pass for it"},
         {BASE, "local_id = \"::\";", PROBLEM_ERROR, "local_id", "let others pass for it"},
-        {BASE, "remote_id = \"10.0.0.5/24\";", PROBLEM_ERROR, "remote_id", "let others pass for it"},
-        {BASE, "remote_id = \"10.0.0.5/08\";", PROBLEM_ERROR, "remote_id", "let others pass for it"},
+        {BASE, "remote_id = \"10.0.0.5/24\";", PROBLEM_ERROR, "remote_id",
+         "let others pass for it"},
+        {BASE, "remote_id = \"10.0.0.5/08\";", PROBLEM_ERROR, "remote_id",
+         "let others pass for it"},
         {BASE, "remote_id = \"2001:db8::1-2001:db8::ff\";", PROBLEM_ERROR, "remote_id",
          "let others pass for it"},
         /* strongSwan 6.0.2 and later: a regular expression */
