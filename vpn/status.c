@@ -11,7 +11,13 @@
 struct writer {
     int64_t now_ms;
     bool failed;
+    size_t share; /* bytes that the selectors of one tunnel may have */
+    size_t room;  /* what is left of it */
 };
+
+#define SHARE_FIRST ((size_t)1 << 16)
+#define SHARE_LEAST 256u
+#define SELECTOR_MORE 3u /* quotes and a comma */
 
 static void put(struct writer *writer, json_t *object, const char *key, json_t *value)
 {
@@ -73,6 +79,9 @@ static json_t *selectors_json(struct writer *writer, const struct sa_selectors *
     for (size_t i = 0; i < selectors->count && i < STATUS_SELECTORS_MAXIMUM; i++) {
         char text[SELECTOR_TEXT_BYTES];
         selector_print(&selectors->items[i], text);
+        if (strlen(text) + SELECTOR_MORE > writer->room)
+            break;
+        writer->room -= strlen(text) + SELECTOR_MORE;
         append(writer, array, json_string(text));
     }
     return array;
@@ -137,6 +146,7 @@ static json_t *tunnel_json(struct writer *writer, const struct tunnel *tunnel)
     const struct tunnel_ike *ike = tunnel_shown_ike(tunnel);
     json_t *object = json_object();
 
+    writer->room = writer->share;
     put(writer, object, "name", json_string(tunnel->wanted->name));
     put(writer, object, "state", json_string(tunnel_state_text(tunnel->state)));
     put(writer, object, "in_state_ms", json_integer(writer->now_ms - tunnel->since_ms));
@@ -175,13 +185,14 @@ static json_t *document(struct writer *writer, const struct status_head *head,
     return object;
 }
 
-int status_write(const struct status_head *head, const struct tunnels *tunnels, int64_t now_ms,
-                 char **ret_line, size_t *ret_length)
+static int write_line(const struct status_head *head, const struct tunnels *tunnels, int64_t now_ms,
+                      size_t share, char **ret_line, size_t *ret_length)
 {
-    struct writer writer = {.now_ms = now_ms};
+    struct writer writer = {.now_ms = now_ms, .share = share};
     json_t *object = document(&writer, head, tunnels);
     size_t length = writer.failed ? 0 : json_dumpb(object, NULL, 0, JSON_COMPACT);
-    char *line = length == 0 ? NULL : malloc(length + 2);
+    bool fits = length + 1 <= STATUS_LINE_MAXIMUM;
+    char *line = length == 0 || !fits ? NULL : malloc(length + 2);
 
     if (line != NULL && json_dumpb(object, line, length, JSON_COMPACT) != length) {
         free(line);
@@ -189,14 +200,21 @@ int status_write(const struct status_head *head, const struct tunnels *tunnels, 
     }
     json_decref(object);
     if (line == NULL)
-        return -ENOMEM;
-    if (length + 1 > STATUS_LINE_MAXIMUM) {
-        free(line);
-        return -EMSGSIZE;
-    }
+        return fits ? -ENOMEM : -EMSGSIZE;
     line[length] = '\n';
     line[length + 1] = '\0';
     *ret_line = line;
     *ret_length = length + 1;
     return 0;
+}
+
+/* One tunnel whose other side has cut its networks into a thousand pieces must not silence all. */
+int status_write(const struct status_head *head, const struct tunnels *tunnels, int64_t now_ms,
+                 char **ret_line, size_t *ret_length)
+{
+    int error = write_line(head, tunnels, now_ms, SIZE_MAX, ret_line, ret_length);
+
+    for (size_t share = SHARE_FIRST; error == -EMSGSIZE && share >= SHARE_LEAST; share /= 4)
+        error = write_line(head, tunnels, now_ms, share, ret_line, ret_length);
+    return error;
 }

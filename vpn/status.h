@@ -73,8 +73,9 @@ struct status_head {
     const char *charon_version; /* NULL: not known */
 };
 
-/* The line, its newline and a zero behind it; *ret_line is for free(). 0, -ENOMEM, or -EMSGSIZE when
- * it would be too long. now_ms: of the tunnels' clock. */
+/* The line, its newline and a zero behind it; *ret_line is for free(). Where it would be too long the
+ * tunnels with the most selectors lose some of them: admission then lets in less. 0, -ENOMEM, or
+ * -EMSGSIZE when it is too long even so. now_ms: of the tunnels' clock. */
 __attribute__((warn_unused_result)) int status_write(const struct status_head *head,
                                                      const struct tunnels *tunnels, int64_t now_ms,
                                                      char **ret_line, size_t *ret_length);

@@ -331,13 +331,61 @@ static void test_many_children_are_written_in_part(void **state)
     tunnels_free(&tunnels);
 }
 
+static void take_cut_up(struct tunnels *tunnels, unsigned number)
+{
+    static char text[65536];
+    int used = snprintf(text, sizeof text,
+                        "up=yes mllpgw-site{ uniqueid=1 state=ESTABLISHED child-sas{ c{ "
+                        "name=mllpgw-site uniqueid=%u state=INSTALLED local-ts[ ",
+                        number + 1);
+
+    for (unsigned end = 0; end < 2; end++) {
+        for (unsigned i = 0; i < SA_SELECTORS_MAXIMUM; i++)
+            used += snprintf(text + used, sizeof text - (size_t)used,
+                             "fd00:1111:2222:3333:4444:5555:%x:%x/128 ", number + 1, 2 * i);
+        used += snprintf(text + used, sizeof text - (size_t)used, "] %s",
+                         end == 0 ? "remote-ts[ " : "} } }");
+    }
+    take(tunnels, 0, "child-updown", text);
+}
+
+/* What one other side does to its networks silences nobody else. */
+static void test_the_others_are_told_of_beside_a_tunnel_cut_into_pieces(void **state)
+{
+    const struct tunnel_wanted wanted[] = {{.name = "site"}, {.name = "two"}};
+    struct tunnels *tunnels = tunnels_new(NULL, NULL);
+    struct status status;
+    char *line = NULL;
+    size_t length = 0;
+
+    (void)state;
+    assert_int_equal(tunnels_configure(tunnels, 0, wanted, 2), 0);
+    for (unsigned i = 0; i < STATUS_CHILDREN_MAXIMUM; i++)
+        take_cut_up(tunnels, i);
+    take(tunnels, 0, "child-updown",
+         "up=yes mllpgw-two{ uniqueid=2 state=ESTABLISHED child-sas{ c{ name=mllpgw-two "
+         "uniqueid=999 state=INSTALLED local-ts[ 10.20.0.0/24 ] remote-ts[ 10.10.0.0/24 ] } } }");
+    assert_int_equal(status_write(&(struct status_head){1, true, NULL}, tunnels, 0, &line, &length),
+                     0);
+    assert_true(length <= STATUS_LINE_MAXIMUM);
+    status = read_line(line, length);
+    assert_int_equal(status.tunnels[0].child_count, STATUS_CHILDREN_MAXIMUM);
+    assert_int_equal(status.tunnels[0].children[0].local_count, SA_SELECTORS_MAXIMUM);
+    assert_int_equal(status.tunnels[0].children[STATUS_CHILDREN_MAXIMUM - 1].local_count, 0);
+    assert_int_equal(status.tunnels[1].children[0].local_count, 1);
+    assert_int_equal(status.tunnels[1].children[0].remote_count, 1);
+    status_free(&status);
+    free(line);
+    tunnels_free(&tunnels);
+}
+
 static void test_too_long_a_line_is_not_written(void **state)
 {
     enum { COUNT = 600 };
     static struct tunnel_wanted wanted[COUNT];
     static char names[COUNT][16];
     struct tunnels *tunnels = tunnels_new(NULL, NULL);
-    char alert[200], *line = NULL;
+    char alert[200], address[SA_TEXT_BYTES], *line = NULL;
     size_t length = 0;
 
     (void)state;
@@ -347,6 +395,8 @@ static void test_too_long_a_line_is_not_written(void **state)
     }
     memset(alert, '"', sizeof alert - 1); /* each takes two bytes */
     alert[sizeof alert - 1] = '\0';
+    memset(address, 'x', sizeof address - 1);
+    address[sizeof address - 1] = '\0';
     assert_int_equal(tunnels_configure(tunnels, 0, wanted, COUNT), 0);
     assert_int_equal(status_write(&(struct status_head){1, true, NULL}, tunnels, 0, &line, &length),
                      0);
@@ -356,9 +406,10 @@ static void test_too_long_a_line_is_not_written(void **state)
         char selector[] =
             "fd00:1111:2222:3333:4444:5555:6666:0..fd00:1111:2222:3333:4444:5555:6666:9 ";
         int used = snprintf(text, sizeof text,
-                            "up=yes mllpgw-%s{ uniqueid=1 state=ESTABLISHED child-sas{ c{ "
+                            "up=yes mllpgw-%s{ uniqueid=1 state=ESTABLISHED local-host=%s "
+                            "remote-host=%s local-id=%s remote-id=%s child-sas{ c{ "
                             "name=mllpgw-%s uniqueid=1 state=INSTALLED local-ts[ ",
-                            names[i], names[i]);
+                            names[i], address, address, address, address, names[i]);
         for (unsigned k = 0; k < 24; k++)
             used += snprintf(text + used, sizeof text - (size_t)used, "%s", selector);
         snprintf(text + used, sizeof text - (size_t)used, "] } } }");
@@ -382,6 +433,7 @@ int main(void)
         cmocka_unit_test(test_half_lines),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_many_children_are_written_in_part),
+        cmocka_unit_test(test_the_others_are_told_of_beside_a_tunnel_cut_into_pieces),
         cmocka_unit_test(test_too_long_a_line_is_not_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
