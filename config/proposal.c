@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define WORD_BYTES 32
-#define ESP_ONLY "sha256_96" /* charon takes it for ESP alone */
+#define ESP_ONLY "HMAC_SHA2_256_96" /* charon takes it for ESP alone */
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 #define CIPHER(name, charon, bits, weak)                                                           \
@@ -18,6 +18,7 @@
     }
 #define AEADS(aes, bits)                                                                           \
     AEAD(aes "gcm16", "AES_GCM_16", bits), AEAD(aes "gcm128", "AES_GCM_16", bits),                 \
+        AEAD(aes "gcm", "AES_GCM_16", bits), AEAD(aes "ccm", "AES_CCM_16", bits),                  \
         AEAD(aes "gcm12", "AES_GCM_12", bits), AEAD(aes "gcm96", "AES_GCM_12", bits),              \
         AEAD(aes "gcm8", "AES_GCM_8", bits), AEAD(aes "gcm64", "AES_GCM_8", bits),                 \
         AEAD(aes "ccm16", "AES_CCM_16", bits), AEAD(aes "ccm128", "AES_CCM_16", bits),             \
@@ -70,7 +71,8 @@ static const struct proposal_word words[] = {
     INTEGRITY("sha2_384", "HMAC_SHA2_384_192", false),
     INTEGRITY("sha512", "HMAC_SHA2_512_256", false),
     INTEGRITY("sha2_512", "HMAC_SHA2_512_256", false),
-    INTEGRITY(ESP_ONLY, "HMAC_SHA2_256_96", true), /* a bug of old kernels made it */
+    INTEGRITY("sha256_96", ESP_ONLY, true), /* a bug of old kernels made it */
+    INTEGRITY("sha2_256_96", ESP_ONLY, true),
     INTEGRITY("aesxcbc", "AES_XCBC_96", false),
     INTEGRITY("aescmac", "AES_CMAC_96", false),
     INTEGRITY("sha1", "HMAC_SHA1_96", true),
@@ -193,7 +195,7 @@ static const char *check_word(const struct proposal_word *word, enum proposal_pr
         return wrong(ret_error, "\"%s\" is a PRF, which ESP has not: leave it out", word->name);
     }
     if (protocol == PROPOSAL_IKE &&
-        (word->kind == PROPOSAL_ESN || strcmp(word->name, ESP_ONLY) == 0)) {
+        (word->kind == PROPOSAL_ESN || strcmp(word->charon, ESP_ONLY) == 0)) {
         return wrong(ret_error, "\"%s\" belongs to ESP: leave it out", word->name);
     }
     if (word->weak && !is_allowed(word->name, allowed, allowed_count)) {

@@ -27,6 +27,8 @@ static const struct word ciphers[] = {
     {"CHACHA20_POLY1305", "chacha20poly1305", NULL},
     {"3DES_CBC", "3des", NULL},
     {"DES_CBC", "des", NULL},
+    {"CAST_CBC", "cast", ""},
+    {"BLOWFISH_CBC", "blowfish", ""},
     {"NULL", "null", NULL},
 };
 
@@ -74,6 +76,7 @@ static const char *const aliases[][2] = {
     {"aes192ccm128", "aes192ccm16"},
     {"aes256ccm128", "aes256ccm16"},
     {"camellia", "camellia128"},
+    {"blowfish", "blowfish128"},
     {"sha", "sha1"},
     {"sha2_256", "sha256"},
     {"sha2_384", "sha384"},
@@ -210,6 +213,18 @@ static bool names_keyword(const char *proposal, const char *keyword)
     return false;
 }
 
+/* "sha1" where the proposal has "sha1_160", whose PRF that is. */
+static bool names_longer_digest(const char *proposal, const char *keyword)
+{
+    static const char *const longer[][2] = {{"sha1", "sha1_160"}, {"md5", "md5_128"}};
+
+    for (size_t i = 0; i < COUNT(longer); i++) {
+        if (strcmp(keyword, longer[i][0]) == 0)
+            return names_keyword(proposal, longer[i][1]);
+    }
+    return false;
+}
+
 static bool names_any_prf(const char *proposal)
 {
     char each[PROPOSAL_NAME_BYTES];
@@ -232,7 +247,7 @@ bool proposal_allows(const char *wanted, const char *agreed)
         const char *name = keyword;
         if (!own_prf && strncmp(keyword, "prf", 3) == 0)
             name += 3;
-        if (!names_keyword(wanted, name))
+        if (!names_keyword(wanted, name) && (name == keyword || !names_longer_digest(wanted, name)))
             return false;
     }
     return true;

@@ -31,6 +31,8 @@ static void good_ones_are_taken(void **state)
         {"aes128-aes256-sha256-sha384-ecp256-ecp384", PROPOSAL_IKE, 8},
         {"chacha20poly1305-prfsha256-x25519", PROPOSAL_IKE, 3},
         {"aes128gcm16", PROPOSAL_ESP, 1},
+        {"aes256gcm-prfsha384-ecp384", PROPOSAL_IKE, 3},
+        {"aes192ccm-ecp384", PROPOSAL_ESP, 2},
         {"aes256gcm16-ecp384-esn-noesn", PROPOSAL_ESP, 4},
         {"aes256-sha512-modp4096", PROPOSAL_ESP, 3},
         {"aes128-aescmac-curve25519", PROPOSAL_IKE, 4},
@@ -95,6 +97,9 @@ static void bad_ones_are_refused_with_what_to_do(void **state)
         {"aes256gcm16-prfsha384", PROPOSAL_ESP, "which ESP has not"},
         {"aes256gcm16-prfsha384-ecp384-esn", PROPOSAL_IKE, "belongs to ESP"},
         {"aes256-sha256_96-ecp384", PROPOSAL_IKE, "belongs to ESP"},
+        {"aes256-sha2_256_96-ecp384", PROPOSAL_IKE, "belongs to ESP"},
+        {"aes256-sha2_256_96-ecp384", PROPOSAL_ESP, "\"sha2_256_96\" is weak and refused"},
+        {"aes256gcm-sha384-ecp384", PROPOSAL_IKE, "write the PRF"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -33,6 +33,8 @@ static void test_text(void **state)
           "ECP_384",
           {"ML_KEM_768", "", "ECP_256_BP"}},
          "aes256gcm16-prfsha384-ecp384-ke1_mlkem768-ke3_ecp256bp"},
+        {{"CAST_CBC", "128", "HMAC_SHA2_256_128", "", "", {""}}, "cast128-sha256"},
+        {{"BLOWFISH_CBC", "192", "HMAC_SHA2_256_128", "", "", {""}}, "blowfish192-sha256"},
         {{"NEW_CIPHER", "512", "NEW_MAC", "", "", {""}}, "new_cipher512-new_mac"},
         {{"", "", "", "", "", {""}}, ""},
     };
@@ -83,6 +85,12 @@ static void test_allowed(void **state)
         {"aes256gcm16-prfsha384-ecp384-ke1_mlkem768", "aes256gcm16-prfsha384-ecp384-ke1_mlkem768",
          true},
         {"aes256gcm16-prfsha384-ecp384", "aes256gcm16-prfsha384-ecp384-ke1_mlkem768", false},
+        {"blowfish-sha256", "blowfish128-sha256", true},
+        {"aes128gcm-ecp256", "aes128gcm16", true},
+        {"aes128-sha1_160-modp2048", "aes128-sha1_160-prfsha1-modp2048", true},
+        {"aes128-md5_128-modp2048", "aes128-md5_128-prfmd5-modp2048", true},
+        {"aes128-sha1_160-modp2048", "aes128-sha1-prfsha1-modp2048", false},
+        {"aes128-sha1_160-prfsha256-modp2048", "aes128-sha1_160-prfsha1-modp2048", false},
         {"default", "3des-md5-modp768", true},
         {"aes256-noesn", "aes256", true},
     };
