@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #define PSK_MAXIMUM 1024
@@ -14,6 +15,7 @@
 #define PSK_GOOD_KINDS 8  /* different characters in it */
 #define AWS_MINIMUM 8
 #define AWS_MAXIMUM 64
+#define ASA_MAXIMUM 128 /* Azure's, too */
 
 static size_t count_kinds(const char *psk)
 {
@@ -41,6 +43,71 @@ static void check_aws(const struct subject *subject, const char *psk, size_t len
     } else if (psk[0] == '0') {
         complain(subject, PROBLEM_ERROR, "psk_file", WHOLE,
                  "AWS takes no key that begins with 0: make another one");
+    }
+}
+
+static void check_length(const struct subject *subject, const char *whose, size_t length)
+{
+    if (length > ASA_MAXIMUM) {
+        complain(subject, PROBLEM_ERROR, "psk_file", WHOLE,
+                 "%s takes keys of %d characters at most; this one has %zu", whose, ASA_MAXIMUM,
+                 length);
+    }
+}
+
+/* '?' asks such a command line for help, the others mark where words begin and end. */
+static void check_typed(const struct subject *subject, const char *psk, size_t length)
+{
+    size_t plain = strcspn(psk, "?\"'\\ ");
+    if (plain != length) {
+        complain(subject, PROBLEM_WARNING, "psk_file", WHOLE,
+                 "character %zu of the key cannot be typed on the other side's command line: one "
+                 "of letters and digits is safe everywhere",
+                 plain + 1);
+    }
+}
+
+/* We use the key as it is, swanctl.conf has its own way with some. */
+static void check_swanctl(const struct subject *subject, const char *psk, size_t length)
+{
+    bool hexadecimal = strncasecmp(psk, "0x", 2) == 0;
+    size_t plain = strcspn(psk, "\"\\");
+    if (hexadecimal || strncasecmp(psk, "0s", 2) == 0) {
+        complain(subject, PROBLEM_WARNING, "psk_file", WHOLE,
+                 "the other side's swanctl.conf takes a key that begins like this for %s, and both "
+                 "keys would differ: make another one",
+                 hexadecimal ? "hexadecimal" : "base64");
+    } else if (plain != length) {
+        complain(subject, PROBLEM_WARNING, "psk_file", WHOLE,
+                 "character %zu of the key has a meaning of its own in the other side's "
+                 "swanctl.conf: make one of letters and digits",
+                 plain + 1);
+    }
+}
+
+static void check_vendor(const struct subject *subject, enum config_preset preset, const char *psk,
+                         size_t length)
+{
+    switch (preset) {
+    case CONFIG_PRESET_AWS:
+        check_aws(subject, psk, length);
+        break;
+    case CONFIG_PRESET_AZURE:
+        check_length(subject, "Azure", length);
+        break;
+    case CONFIG_PRESET_ASA:
+        check_length(subject, "ASA", length);
+        check_typed(subject, psk, length);
+        break;
+    case CONFIG_PRESET_FORTIGATE:
+        check_typed(subject, psk, length);
+        break;
+    case CONFIG_PRESET_STRONGSWAN:
+        check_swanctl(subject, psk, length);
+        break;
+    case CONFIG_PRESET_GOOGLE:
+    case CONFIG_PRESET_PALOALTO:
+        break;
     }
 }
 
@@ -79,9 +146,7 @@ void check_psk(const struct subject *subject, const struct config_tunnel *tunnel
         return; /* of its mode, too */
     }
     size_t length = strlen(psk);
-    if (tunnel->preset == CONFIG_PRESET_AWS) {
-        check_aws(subject, psk, length);
-    }
+    check_vendor(subject, tunnel->preset, psk, length);
     check_strength(subject, psk, length);
     secret_free(&psk, length);
 }

@@ -123,6 +123,17 @@ static void keys_are_weighed_and_never_shown(void **state)
         {"google", "xyxyxyxyxyxyxyxyxyxyxyxy", PROBLEM_WARNING, "only 2 different"},
         {"google", GOOD_KEY " ", PROBLEM_WARNING, "blank"},
         {"google", "", PROBLEM_ERROR, "is empty"},
+        {"strongswan", "0x" GOOD_KEY, PROBLEM_WARNING, "for hexadecimal"},
+        {"strongswan", "0S" GOOD_KEY, PROBLEM_WARNING, "for base64"},
+        {"google", "0x" GOOD_KEY, 0, NULL},
+        {"strongswan", GOOD_KEY "\"", PROBLEM_WARNING, "character 33 of the key has a meaning"},
+        {"strongswan", GOOD_KEY "?'", 0, NULL},
+        {"asa", GOOD_KEY "?", PROBLEM_WARNING, "character 33 of the key cannot be typed"},
+        {"fortigate", "a b" GOOD_KEY, PROBLEM_WARNING, "character 2 of the key cannot be typed"},
+        {"fortigate", GOOD_KEY, 0, NULL},
+        {"asa", GOOD_KEY GOOD_KEY GOOD_KEY GOOD_KEY, 0, NULL},
+        {"asa", GOOD_KEY GOOD_KEY GOOD_KEY GOOD_KEY "x", PROBLEM_ERROR, "ASA takes keys of 128"},
+        {"azure", GOOD_KEY GOOD_KEY GOOD_KEY GOOD_KEY "x", PROBLEM_ERROR, "this one has 129"},
         {"google", GOOD_KEY "\n" GOOD_KEY, PROBLEM_ERROR, "more than one line"},
     };
     (void)state;
