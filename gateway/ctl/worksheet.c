@@ -121,6 +121,11 @@ void worksheet_mss(const struct worksheet *sheet, const char *text)
         fprintf(sheet->out, "# TCP segments: %s %d bytes.\n", text, sheet->tunnel->mss);
 }
 
+int64_t worksheet_clamped(int64_t value, int64_t least, int64_t most)
+{
+    return value < least ? least : value > most ? most : value;
+}
+
 const char *worksheet_masked(const char *subnet, char ret_text[80])
 {
     char error[ADDRESS_ERROR_BYTES], host[INET6_ADDRSTRLEN], mask[INET_ADDRSTRLEN];
@@ -180,6 +185,21 @@ static void print_ports(const struct worksheet *sheet)
     }
 }
 
+static void print_identity(FILE *out, const char *whose, const char *id)
+{
+    static const char *const types[] = {
+        [WORKSHEET_ADDRESS] = "",
+        [WORKSHEET_FQDN] = " (FQDN)",
+        [WORKSHEET_EMAIL] = " (user FQDN)",
+        [WORKSHEET_KEY_ID] = " (key id)",
+        [WORKSHEET_DN] = " (distinguished name)",
+    };
+    const char *plain;
+    enum worksheet_identity identity = worksheet_identity(id, &plain);
+
+    fprintf(out, "  %-20s%s%s\n", whose, plain, types[identity]);
+}
+
 static void print_ends(const struct worksheet *sheet)
 {
     const struct config_tunnel *tunnel = sheet->tunnel;
@@ -189,8 +209,8 @@ static void print_ends(const struct worksheet *sheet)
     fprintf(out, "  %-20s%s\n", "your address",
             is_any(tunnel->remote) ? "any; you call us" : tunnel->remote);
     fprintf(out, "  %-20s%s\n", "our address", sheet->our_address);
-    fprintf(out, "  %-20s%s\n", "your identity", sheet->your_id);
-    fprintf(out, "  %-20s%s\n", "our identity", sheet->our_id);
+    print_identity(out, "your identity", sheet->your_id);
+    print_identity(out, "our identity", sheet->our_id);
     if (tunnel->psk_file != NULL) {
         fprintf(out, "  %-20spre-shared key: " WORKSHEET_KEY "\n", "proof");
     } else {

@@ -62,6 +62,20 @@ void worksheet_heading(struct worksheet *sheet, const char *mark);
 /* "# TCP segments: …", unless they are not to be clamped. */
 void worksheet_mss(const struct worksheet *sheet, const char *text);
 
+int64_t worksheet_clamped(int64_t value, int64_t least, int64_t most);
+
+/* worksheet_identity.c: what charon takes an identity for. *ret_plain: without "keyid:" and the like. */
+enum worksheet_identity {
+    WORKSHEET_ADDRESS,
+    WORKSHEET_FQDN,
+    WORKSHEET_EMAIL,
+    WORKSHEET_KEY_ID,
+    WORKSHEET_DN
+};
+enum worksheet_identity worksheet_identity(const char *id, const char **ret_plain);
+/* Is it the address that the other side has anyhow? */
+bool worksheet_proves_address(const struct worksheet *sheet);
+
 /* worksheet_names.c: the other side's word; NULL when it has none. Groups: see worksheet_group(). */
 const char *worksheet_name(enum worksheet_kind kind, enum proposal_protocol protocol,
                            const struct proposal_word *word);
@@ -70,7 +84,8 @@ const char *worksheet_group(enum worksheet_kind kind, enum proposal_protocol pro
                             const struct proposal_word *word);
 /* The first word of the proposal that there is no word for; NULL: it fits. */
 const char *worksheet_misfit(enum worksheet_kind kind, const struct proposal *proposal);
-/* A tunnel's name with nothing but letters, digits and '-', small, at most `most` bytes. */
+/* A tunnel's name with nothing but letters, digits and '-', small, at most `most` bytes. One that is
+ * cut ends in a number made of the whole, so that two that begin alike stay two. */
 const char *worksheet_plain_name(const char *name, size_t most,
                                  char ret_name[WORKSHEET_NAME_BYTES]);
 /* Calls take once for each different name of that kind over all the proposals; returns how many. */

@@ -40,26 +40,49 @@ static void fortigate_proposals(const struct worksheet *sheet, const struct prop
     fputc('\n', out);
 }
 
+#define FORTIGATE_LEAST_S 120
+#define FORTIGATE_MOST_S 172800
+
+static int64_t fortigate_s(int64_t lifetime_s)
+{
+    return worksheet_clamped(lifetime_s, FORTIGATE_LEAST_S, FORTIGATE_MOST_S);
+}
+
+/* Its "auto" would send the address of its interface, or a name as it likes. */
+static void fortigate_identity(const struct worksheet *sheet)
+{
+    static const char *const types[] = {
+        [WORKSHEET_ADDRESS] = "address", [WORKSHEET_FQDN] = "fqdn", [WORKSHEET_EMAIL] = "user-fqdn",
+        [WORKSHEET_KEY_ID] = "keyid",    [WORKSHEET_DN] = "asn1dn",
+    };
+    const char *plain;
+    enum worksheet_identity identity = worksheet_identity(sheet->your_id, &plain);
+
+    if (!worksheet_proves_address(sheet))
+        fprintf(sheet->out, "        set localid-type %s\n        set localid \"%s\"\n",
+                types[identity], plain);
+}
+
 static void fortigate_phase1(const struct worksheet *sheet, const char *name)
 {
     const struct config_tunnel *tunnel = sheet->tunnel;
+    bool v6 = strchr(sheet->our_address, ':') != NULL;
     FILE *out = sheet->out;
 
     fprintf(out,
             "config vpn ipsec phase1-interface\n    edit \"%s\"\n"
-            "        set interface \"WAN-INTERFACE\"\n        set ike-version 2\n"
-            "        set remote-gw %s\n        set net-device disable\n",
-            name, sheet->our_address);
+            "        set interface \"WAN-INTERFACE\"\n        set ike-version 2\n%s"
+            "        set remote-gw%s %s\n        set net-device disable\n",
+            name, v6 ? "        set ip-version 6\n" : "", v6 ? "6" : "", sheet->our_address);
     if (tunnel->psk_file != NULL)
         fprintf(out, "        set peertype any\n        set psksecret " WORKSHEET_KEY "\n");
     else
         fprintf(out,
                 "        set authmethod signature\n        set certificate \"YOUR-CERTIFICATE\"\n"
                 "        set peertype peer\n        set peer \"PEER-WITH-OUR-CA-AND-CN\"\n");
-    if (tunnel->remote_id != NULL)
-        fprintf(out, "        set localid \"%s\"\n", tunnel->remote_id);
+    fortigate_identity(sheet);
     fortigate_proposals(sheet, sheet->ike, sheet->ike_count);
-    fprintf(out, "        set keylife %" PRId64 "\n", tunnel->ike_lifetime_s);
+    fprintf(out, "        set keylife %" PRId64 "\n", fortigate_s(tunnel->ike_lifetime_s));
     if (tunnel->dpd_delay_s > 0)
         fprintf(out, "        set dpd on-idle\n        set dpd-retryinterval %" PRId64 "\n",
                 tunnel->dpd_delay_s);
@@ -102,7 +125,7 @@ static void fortigate_phase2(const struct worksheet *sheet, const char *name)
         fortigate_proposals(sheet, sheet->esp, sheet->esp_count);
         fprintf(out, "        set pfs %s\n        set keylifeseconds %" PRId64 "\n",
                 has_group(sheet->esp, sheet->esp_count) ? "enable" : "disable",
-                tunnel->esp_lifetime_s);
+                fortigate_s(tunnel->esp_lifetime_s));
         fputs("        set auto-negotiate enable\n", out);
         fortigate_networks(out, our, your);
         fputs("    next\n", out);
@@ -132,13 +155,49 @@ static void fortigate_routes(const struct worksheet *sheet, const char *name)
 
 #define FORTIGATE_NAME_BYTES 12 /* of 15 that an interface's name may have: room for "-NN" */
 
-/* Which of our ciphers its proposals cannot say: there the hash is the PRF, too. */
-static bool own_prf(const struct proposal *proposal)
+/* "HMAC_SHA2_256_128" and "PRF_HMAC_SHA2_256" */
+static bool is_prf_of(const struct proposal_word *prf, const struct proposal_word *hash)
+{
+    const char *name = prf->charon + strlen("PRF_");
+
+    return strncmp(hash->charon, name, strlen(name)) == 0;
+}
+
+/* Its proposals cannot say it: there the hash is the PRF, too. */
+static bool has_own_prf(const struct proposal *proposal)
 {
     const struct proposal_word *hash = proposal_next(proposal, PROPOSAL_INTEGRITY, NULL);
-    const struct proposal_word *prf = proposal_next(proposal, PROPOSAL_PRF, NULL);
 
-    return hash != NULL && prf != NULL && strstr(prf->name, hash->name) == NULL;
+    for (; hash != NULL; hash = proposal_next(proposal, PROPOSAL_INTEGRITY, hash)) {
+        const struct proposal_word *prf = proposal_next(proposal, PROPOSAL_PRF, NULL);
+        while (prf != NULL && !is_prf_of(prf, hash))
+            prf = proposal_next(proposal, PROPOSAL_PRF, prf);
+        if (prf == NULL)
+            return true;
+    }
+    return false;
+}
+
+static void fortigate_notes(const struct worksheet *sheet)
+{
+    const struct config_tunnel *tunnel = sheet->tunnel;
+    FILE *out = sheet->out;
+
+    for (size_t i = 0; i < sheet->ike_count; i++) {
+        if (!has_own_prf(&sheet->ike[i]))
+            continue;
+        fputs("# IKE ", out);
+        for (size_t j = 0; j < sheet->ike[i].count; j++)
+            fprintf(out, "%s%s", j > 0 ? "-" : "", sheet->ike[i].words[j]->name);
+        fputs(": FortiGate's PRF is always the hash; leave the PRF out on our side.\n", out);
+    }
+    if (tunnel->ike_lifetime_s != fortigate_s(tunnel->ike_lifetime_s) ||
+        tunnel->esp_lifetime_s != fortigate_s(tunnel->esp_lifetime_s))
+        fprintf(out,
+                "# Lifetimes: FortiGate allows %d s to %d s; ours are %" PRId64 " s and %" PRId64
+                " s, which works together.\n",
+                FORTIGATE_LEAST_S, FORTIGATE_MOST_S, tunnel->ike_lifetime_s,
+                tunnel->esp_lifetime_s);
 }
 
 bool worksheet_fortigate(struct worksheet *sheet)
@@ -147,13 +206,7 @@ bool worksheet_fortigate(struct worksheet *sheet)
     char name[WORKSHEET_NAME_BYTES];
 
     worksheet_heading(sheet, "# ");
-    for (size_t i = 0; i < sheet->ike_count; i++) {
-        if (own_prf(&sheet->ike[i]))
-            fprintf(
-                sheet->out,
-                "# IKE %s: FortiGate's PRF is always the hash; leave the PRF out on our side.\n",
-                tunnel->ike_proposals.items[i]);
-    }
+    fortigate_notes(sheet);
     if (sheet->impossible)
         return false;
     worksheet_plain_name(tunnel->name, FORTIGATE_NAME_BYTES, name);
@@ -184,6 +237,15 @@ static enum proposal_kind cipher_kind(const struct proposal *proposal)
                                                                 : PROPOSAL_ENCRYPTION;
 }
 
+#define ASA_LEAST_S 120
+#define ASA_DPD_LEAST_S 10
+#define ASA_DPD_MOST_S 3600
+
+static int64_t asa_s(int64_t lifetime_s)
+{
+    return lifetime_s < ASA_LEAST_S ? ASA_LEAST_S : lifetime_s;
+}
+
 static void asa_policies(const struct worksheet *sheet)
 {
     for (size_t i = 0; i < sheet->ike_count; i++) {
@@ -193,7 +255,8 @@ static void asa_policies(const struct worksheet *sheet)
         asa_words(sheet, each, "integrity", PROPOSAL_INTEGRITY, "null");
         asa_words(sheet, each, "group", PROPOSAL_GROUP, "");
         asa_words(sheet, each, "prf", PROPOSAL_PRF, "");
-        fprintf(sheet->out, " lifetime seconds %" PRId64 "\n", sheet->tunnel->ike_lifetime_s);
+        fprintf(sheet->out, " lifetime seconds %" PRId64 "\n",
+                asa_s(sheet->tunnel->ike_lifetime_s));
     }
     fputs("crypto ikev2 enable OUTSIDE\n", sheet->out);
     for (size_t i = 0; i < sheet->esp_count; i++) {
@@ -235,7 +298,8 @@ static void asa_peer(const struct worksheet *sheet)
               " ikev2 local-authentication certificate YOUR-TRUSTPOINT\n",
               out);
     if (tunnel->dpd_delay_s > 0)
-        fprintf(out, " isakmp keepalive threshold %" PRId64 " retry 2\n", tunnel->dpd_delay_s);
+        fprintf(out, " isakmp keepalive threshold %" PRId64 " retry 2\n",
+                worksheet_clamped(tunnel->dpd_delay_s, ASA_DPD_LEAST_S, ASA_DPD_MOST_S));
 }
 
 static void asa_map(const struct worksheet *sheet)
@@ -256,7 +320,41 @@ static void asa_map(const struct worksheet *sheet)
             "%s set security-association lifetime seconds %" PRId64
             "\n%s set security-association lifetime kilobytes unlimited\n"
             "crypto map OUTSIDE-MAP interface OUTSIDE\n",
-            map, tunnel->esp_lifetime_s, map);
+            map, asa_s(tunnel->esp_lifetime_s), map);
+}
+
+/* One for all its tunnels; by default its address with a key, its certificate's name with one. */
+static void asa_identity(struct worksheet *sheet)
+{
+    const char *plain;
+    enum worksheet_identity identity = worksheet_identity(sheet->your_id, &plain);
+    bool psk = sheet->tunnel->psk_file != NULL;
+    FILE *out = sheet->out;
+
+    if ((psk && worksheet_proves_address(sheet)) || (!psk && identity == WORKSHEET_DN))
+        return;
+    if (identity == WORKSHEET_EMAIL || identity == WORKSHEET_DN ||
+        (identity == WORKSHEET_ADDRESS && !worksheet_proves_address(sheet))) {
+        fprintf(out,
+                "! IMPOSSIBLE: ASA cannot prove to be \"%s\": agree on its interface's address or "
+                "its host name.\n",
+                sheet->your_id);
+        sheet->impossible = true;
+        return;
+    }
+    fputs(
+        "! \"crypto isakmp identity\" holds for all tunnels of an ASA. Where others need another, "
+        "let us expect your address.\n",
+        out);
+    if (identity == WORKSHEET_ADDRESS)
+        fputs("crypto isakmp identity address\n", out);
+    else if (identity == WORKSHEET_FQDN)
+        fprintf(out,
+                "! hostname and domain-name together have to be %s.\n"
+                "crypto isakmp identity hostname\n",
+                plain);
+    else
+        fprintf(out, "crypto isakmp identity key-id %s\n", plain);
 }
 
 bool worksheet_asa(struct worksheet *sheet)
@@ -269,14 +367,13 @@ bool worksheet_asa(struct worksheet *sheet)
         return false;
     fprintf(out, "! Take policy and map numbers that are free. Identity: %s expects \"%s\".\n",
             sheet->config->gateway.name, sheet->your_id);
+    asa_identity(sheet);
+    if (sheet->impossible)
+        return false;
     asa_policies(sheet);
     asa_networks(sheet);
     asa_peer(sheet);
     asa_map(sheet);
-    if (tunnel->remote_id == NULL || strcmp(tunnel->remote_id, tunnel->remote) == 0)
-        fputs("crypto isakmp identity address\n", out);
-    else if (tunnel->psk_file != NULL)
-        fprintf(out, "crypto isakmp identity key-id %s\n", tunnel->remote_id);
     if (tunnel->mss > 0)
         fprintf(out, "sysopt connection tcpmss %d\n", tunnel->mss);
     fputs("! No NAT between these networks: exempt them (nat ... source static ... destination "

@@ -3,6 +3,7 @@
 
 #include "config/address.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -46,11 +47,6 @@ static void aws_list(const struct worksheet *sheet, const char *key,
     fputc(']', sheet->out);
 }
 
-static int64_t clamped(int64_t value, int64_t least, int64_t most)
-{
-    return value < least ? least : value > most ? most : value;
-}
-
 #define AWS_LEAST_S 900
 #define AWS_IKE_MOST_S 28800
 #define AWS_ESP_MOST_S 3600
@@ -58,31 +54,33 @@ static int64_t clamped(int64_t value, int64_t least, int64_t most)
 
 static int64_t aws_ike_s(const struct config_tunnel *tunnel)
 {
-    return clamped(tunnel->ike_lifetime_s, AWS_LEAST_S, AWS_IKE_MOST_S);
+    return worksheet_clamped(tunnel->ike_lifetime_s, AWS_LEAST_S + 1, AWS_IKE_MOST_S);
 }
 
 /* Shorter than phase 1, AWS wants. */
 static int64_t aws_esp_s(const struct config_tunnel *tunnel)
 {
-    int64_t most = aws_ike_s(tunnel) < AWS_ESP_MOST_S ? aws_ike_s(tunnel) : AWS_ESP_MOST_S;
+    int64_t shorter = aws_ike_s(tunnel) - 1;
 
-    return clamped(tunnel->esp_lifetime_s, AWS_LEAST_S, most);
+    return worksheet_clamped(tunnel->esp_lifetime_s, AWS_LEAST_S,
+                             shorter < AWS_ESP_MOST_S ? shorter : AWS_ESP_MOST_S);
 }
 
-static void aws_tunnel(const struct worksheet *sheet)
+/* key: what stands for it */
+static void aws_tunnel(const struct worksheet *sheet, const char *key)
 {
     const struct config_tunnel *tunnel = sheet->tunnel;
     FILE *out = sheet->out;
 
     fputs("    {", out);
     if (tunnel->psk_file != NULL)
-        fputs("\"PreSharedKey\": \"" WORKSHEET_KEY "\",\n     ", out);
+        fprintf(out, "\"PreSharedKey\": \"%s\",\n     ", key);
     fprintf(out,
             " \"IKEVersions\": [{\"Value\": \"ikev2\"}],\n      \"Phase1LifetimeSeconds\": %" PRId64
             ", \"Phase2LifetimeSeconds\": %" PRId64 ",\n      \"DPDTimeoutSeconds\": %" PRId64
             ", \"DPDTimeoutAction\": \"restart\", \"StartupAction\": \"%s\"",
             aws_ike_s(tunnel), aws_esp_s(tunnel),
-            clamped(tunnel->dpd_delay_s, AWS_DPD_LEAST_S, 3600),
+            worksheet_clamped(tunnel->dpd_delay_s, AWS_DPD_LEAST_S, 3600),
             tunnel->start == CONFIG_START_NONE ? "start" : "add");
     aws_list(sheet, "Phase1EncryptionAlgorithms", sheet->ike, sheet->ike_count, ENCRYPTION);
     /* Its phase 1 "integrity" is the PRF as well. */
@@ -129,7 +127,7 @@ static void aws_notes(const struct worksheet *sheet, const struct config_tunnel 
     if (aws_ike_s(tunnel) != tunnel->ike_lifetime_s || aws_esp_s(tunnel) != tunnel->esp_lifetime_s)
         fprintf(out,
                 "# Lifetimes: AWS allows up to %d s and %d s; ours are %" PRId64 " s and %" PRId64
-                " s, which works together.\n",
+                " s, which works together. Its second must be the shorter one.\n",
                 AWS_IKE_MOST_S, AWS_ESP_MOST_S, tunnel->ike_lifetime_s, tunnel->esp_lifetime_s);
     if (tunnel->psk_file == NULL)
         fputs("# Certificates: the customer gateway gets --certificate-arn ARN of one from AWS "
@@ -142,11 +140,45 @@ static void aws_notes(const struct worksheet *sheet, const struct config_tunnel 
     worksheet_mss(sheet, "AWS clamps them itself, at most to");
 }
 
+#define AWS_KEY_BYTES (WORKSHEET_NAME_BYTES + 32)
+
+/* Each tunnel of a pair has a key of its own. */
+static void aws_pair(const struct worksheet *sheet, const struct config_tunnel *pair,
+                     const char *key)
+{
+    struct worksheet other;
+
+    worksheet_begin(&other, sheet->config, pair, sheet->kind, sheet->out);
+    /* Both carry the same traffic, and AWS is asked once: the first one's proposals. */
+    memcpy(other.ike, sheet->ike, sizeof other.ike);
+    memcpy(other.esp, sheet->esp, sizeof other.esp);
+    other.ike_count = sheet->ike_count;
+    other.esp_count = sheet->esp_count;
+    fputs(",\n", sheet->out);
+    aws_tunnel(&other, key);
+}
+
+/* What stands for the key of the second tunnel. */
+static void aws_pair_key(const struct config_tunnel *tunnel, const struct config_tunnel *pair,
+                         char ret_key[AWS_KEY_BYTES])
+{
+    char name[WORKSHEET_NAME_BYTES];
+
+    snprintf(ret_key, AWS_KEY_BYTES, "%s", WORKSHEET_KEY);
+    if (tunnel->psk_file == NULL || pair->psk_file == NULL ||
+        strcmp(tunnel->psk_file, pair->psk_file) == 0)
+        return;
+    worksheet_plain_name(pair->name, WORKSHEET_NAME_BYTES, name);
+    for (char *c = name; *c != '\0'; c++)
+        *c = (char)toupper((unsigned char)*c);
+    snprintf(ret_key, AWS_KEY_BYTES, "PUT-THE-KEY-OF-%s-HERE", name);
+}
+
 bool worksheet_aws(struct worksheet *sheet)
 {
     const struct config_tunnel *tunnel = sheet->tunnel;
     const struct config_tunnel *pair = config_tunnel_pair(sheet->config, tunnel);
-    char name[WORKSHEET_NAME_BYTES];
+    char name[WORKSHEET_NAME_BYTES], pair_key[AWS_KEY_BYTES];
     FILE *out = sheet->out;
 
     worksheet_heading(sheet, "# ");
@@ -159,6 +191,11 @@ bool worksheet_aws(struct worksheet *sheet)
     if (sheet->impossible)
         return false;
     aws_notes(sheet, pair);
+    if (pair != NULL) {
+        aws_pair_key(tunnel, pair, pair_key);
+        fprintf(out, "# The second of TunnelOptions is the tunnel %s of ours: its key is %s.\n",
+                pair->name, pair_key);
+    }
     worksheet_plain_name(sheet->config->gateway.name, WORKSHEET_NAME_BYTES, name);
     fprintf(out,
             "aws ec2 create-customer-gateway --type ipsec.1 --device-name %s --ip-address %s "
@@ -167,18 +204,9 @@ bool worksheet_aws(struct worksheet *sheet)
     fputs("cat > options.json <<'END'\n{\n", out);
     aws_networks(sheet);
     fputs("  \"TunnelOptions\": [\n", out);
-    aws_tunnel(sheet);
-    if (pair != NULL) {
-        struct worksheet other;
-        worksheet_begin(&other, sheet->config, pair, sheet->kind, out);
-        /* Both carry the same traffic, and AWS is asked once: the first one's proposals. */
-        memcpy(other.ike, sheet->ike, sizeof other.ike);
-        memcpy(other.esp, sheet->esp, sizeof other.esp);
-        other.ike_count = sheet->ike_count;
-        other.esp_count = sheet->esp_count;
-        fputs(",\n", out);
-        aws_tunnel(&other);
-    }
+    aws_tunnel(sheet, WORKSHEET_KEY);
+    if (pair != NULL)
+        aws_pair(sheet, pair, pair_key);
     fputs("\n  ]\n}\nEND\n", out);
     fputs("aws ec2 create-vpn-connection --type ipsec.1 --customer-gateway-id CUSTOMER-GATEWAY "
           "--vpn-gateway-id VPN-GATEWAY --options file://options.json\n",
@@ -246,6 +274,18 @@ static void google_notes(const struct worksheet *sheet)
     fputs("# Dead peer detection, fragmentation and MSS are Google's own.\n", out);
 }
 
+#define GOOGLE_NAME_BYTES 56 /* of 63, "vpn-" and a route's "-12" included */
+
+/* It begins with a letter there. */
+static void google_name(const char *tunnel, char ret_name[WORKSHEET_NAME_BYTES])
+{
+    char name[WORKSHEET_NAME_BYTES];
+
+    worksheet_plain_name(tunnel, GOOGLE_NAME_BYTES, name);
+    snprintf(ret_name, WORKSHEET_NAME_BYTES, "%s%.*s",
+             isalpha((unsigned char)name[0]) ? "" : "vpn-", GOOGLE_NAME_BYTES, name);
+}
+
 bool worksheet_google(struct worksheet *sheet)
 {
     const struct config_tunnel *tunnel = sheet->tunnel;
@@ -257,10 +297,15 @@ bool worksheet_google(struct worksheet *sheet)
         fputs("# IMPOSSIBLE: Google takes pre-shared keys only, no certificates.\n", out);
         sheet->impossible = true;
     }
+    if (has_v6(&tunnel->local_subnets) || has_v6(&tunnel->remote_subnets) ||
+        strchr(sheet->our_address, ':') != NULL) {
+        fputs("# IMPOSSIBLE: Classic VPN, which alone takes fixed networks, has no IPv6.\n", out);
+        sheet->impossible = true;
+    }
     if (sheet->impossible)
         return false;
     google_notes(sheet);
-    worksheet_plain_name(tunnel->name, 60, name);
+    google_name(tunnel->name, name);
     fprintf(out, "# The key stands in the file " WORKSHEET_KEY ", in one line.\n");
     fprintf(out,
             "gcloud compute vpn-tunnels create %s --region=REGION --target-vpn-gateway=GATEWAY \\\n"
@@ -291,6 +336,14 @@ static const char *azure_word(const struct proposal *proposal, enum proposal_kin
     return word == NULL ? NULL : worksheet_name(WORKSHEET_AZURE, proposal->protocol, word);
 }
 
+#define AZURE_ESP_LEAST_S 300
+#define AZURE_ESP_MOST_S 172799
+
+static int64_t azure_esp_s(const struct config_tunnel *tunnel)
+{
+    return worksheet_clamped(tunnel->esp_lifetime_s, AZURE_ESP_LEAST_S, AZURE_ESP_MOST_S);
+}
+
 /* The first of each: a connection has one policy. */
 static void azure_policy(const struct worksheet *sheet, const char *name)
 {
@@ -310,7 +363,7 @@ static void azure_policy(const struct worksheet *sheet, const char *name)
         azure_word(ike, PROPOSAL_GROUP),
         esp_aead != NULL ? esp_aead : azure_word(esp, PROPOSAL_ENCRYPTION),
         esp_aead != NULL ? esp_aead : azure_word(esp, PROPOSAL_INTEGRITY),
-        pfs != NULL ? pfs : "None", sheet->tunnel->esp_lifetime_s);
+        pfs != NULL ? pfs : "None", azure_esp_s(sheet->tunnel));
 }
 
 #define AZURE_IKE_S 28800
@@ -334,6 +387,10 @@ bool worksheet_azure(struct worksheet *sheet)
                 "# IKE keys live %d s there, which can't be set; ours %" PRId64
                 " s, which works together.\n",
                 AZURE_IKE_S, tunnel->ike_lifetime_s);
+    if (tunnel->esp_lifetime_s != azure_esp_s(tunnel))
+        fprintf(out,
+                "# ESP keys live %d s to %d s there; ours %" PRId64 " s, which works together.\n",
+                AZURE_ESP_LEAST_S, AZURE_ESP_MOST_S, tunnel->esp_lifetime_s);
     fputs("# Your networks are the virtual network's address space, which has to be just: ", out);
     print_joined(out, &tunnel->remote_subnets, ", ");
     fputc('\n', out);
@@ -356,7 +413,8 @@ bool worksheet_azure(struct worksheet *sheet)
             "--use-policy-based-traffic-selectors true",
             name);
     if (tunnel->dpd_delay_s > 0)
-        fprintf(out, " --set dpdTimeoutSeconds=%" PRId64, clamped(tunnel->dpd_delay_s, 9, 3600));
+        fprintf(out, " --set dpdTimeoutSeconds=%" PRId64,
+                worksheet_clamped(tunnel->dpd_delay_s, 9, 3600));
     fputc('\n', out);
     return true;
 }

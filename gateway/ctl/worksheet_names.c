@@ -73,7 +73,10 @@ const char *worksheet_name(enum worksheet_kind kind, enum proposal_protocol prot
         return word->name;
     if (word->kind == PROPOSAL_GROUP)
         return worksheet_group(kind, protocol, word);
-    /* Azure's ESP has SHA-384 for GCM's own sake only. */
+    /* Azure's IKE has no GCM of 192 bits, its ESP has SHA-384 for GCM's own sake only. */
+    if (kind == WORKSHEET_AZURE && protocol == PROPOSAL_IKE && word->kind == PROPOSAL_AEAD &&
+        word->bits == 192)
+        return NULL;
     if (kind == WORKSHEET_AZURE && protocol == PROPOSAL_ESP &&
         strcmp(word->charon, "HMAC_SHA2_384_192") == 0)
         return NULL;
@@ -158,10 +161,25 @@ const char *worksheet_misfit(enum worksheet_kind kind, const struct proposal *pr
     return NULL;
 }
 
+/* FNV-1a, folded. */
+static unsigned number_of(const char *name)
+{
+    uint32_t number = 2166136261u;
+
+    for (; *name != '\0'; name++)
+        number = (number ^ (unsigned char)*name) * 16777619u;
+    return (number >> 16 ^ number) & 0xffff;
+}
+
+#define NUMBER_BYTES 5 /* "-1f2e" */
+
 const char *worksheet_plain_name(const char *name, size_t most, char ret_name[WORKSHEET_NAME_BYTES])
 {
+    bool cut = strlen(name) > most;
     size_t length = 0;
 
+    if (cut)
+        most -= NUMBER_BYTES;
     for (; name[length] != '\0' && length < most && length < WORKSHEET_NAME_BYTES - 1; length++)
         ret_name[length] =
             isalnum((unsigned char)name[length]) ? (char)tolower((unsigned char)name[length]) : '-';
@@ -169,6 +187,8 @@ const char *worksheet_plain_name(const char *name, size_t most, char ret_name[WO
     while (length > 1 && ret_name[length - 1] == '-')
         length--;
     ret_name[length] = '\0';
+    if (cut)
+        snprintf(ret_name + length, WORKSHEET_NAME_BYTES - length, "-%04x", number_of(name));
     return ret_name;
 }
 

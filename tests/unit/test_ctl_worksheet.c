@@ -260,9 +260,18 @@ static void for_aws_a_pair_is_one_connection(void **state)
         "psk_file = \"second\"; " NETS "}",
         WORKSHEET_AWS, NULL);
     assert_parts(sheet, PARTS("AWS allows up to 28800 s and 3600 s; ours are 28800 s and 28800 s"));
+    assert_parts(sheet,
+                 PARTS("The second of TunnelOptions is the tunnel second of ours: its key is "
+                       "PUT-THE-KEY-OF-SECOND-HERE.\n"));
     json_t *options = aws_options(sheet);
     json_t *tunnels = json_object_get(options, "TunnelOptions");
     assert_int_equal(json_array_size(tunnels), 2);
+    assert_string_equal(
+        json_string_value(json_object_get(json_array_get(tunnels, 0), "PreSharedKey")),
+        "PUT-THE-KEY-HERE");
+    assert_string_equal(
+        json_string_value(json_object_get(json_array_get(tunnels, 1), "PreSharedKey")),
+        "PUT-THE-KEY-OF-SECOND-HERE");
     assert_int_equal(
         json_integer_value(json_object_get(json_array_get(tunnels, 0), "Phase2LifetimeSeconds")),
         3600);
@@ -271,6 +280,34 @@ static void for_aws_a_pair_is_one_connection(void **state)
         1200);
     json_decref(options);
     free(sheet);
+}
+
+/* AWS wants its second lifetime to be the shorter one, and either to be 900 s at least. */
+static void for_aws_lifetimes_are_what_it_takes(void **state)
+{
+    static const struct {
+        int ours[2], theirs[2];
+    } cases[] = {
+        {{28800, 3600}, {28800, 3600}}, {{3600, 3600}, {3600, 3599}},
+        {{3600, 7200}, {3600, 3599}},   {{900, 900}, {901, 900}},
+        {{600, 60}, {901, 900}},        {{604800, 1200}, {28800, 1200}},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char tunnel[1024];
+        snprintf(tunnel, sizeof tunnel,
+                 ENDS NETS KEY_FILE "preset = \"aws\"; ike_lifetime_s = %d; esp_lifetime_s = %d; ",
+                 cases[i].ours[0], cases[i].ours[1]);
+        char *sheet = sheet_of(tunnel, "", WORKSHEET_AWS, NULL);
+        json_t *options = aws_options(sheet);
+        json_t *one = json_array_get(json_object_get(options, "TunnelOptions"), 0);
+        assert_int_equal(json_integer_value(json_object_get(one, "Phase1LifetimeSeconds")),
+                         cases[i].theirs[0]);
+        assert_int_equal(json_integer_value(json_object_get(one, "Phase2LifetimeSeconds")),
+                         cases[i].theirs[1]);
+        json_decref(options);
+        free(sheet);
+    }
 }
 
 static void for_google(void **state)
@@ -296,6 +333,14 @@ static void for_google(void **state)
                  "--phase1-prf=PRF-HMAC-SHA2-256", "--phase1-dh=Group-14",
                  "--phase2-encryption=AES-CBC-128", "--phase2-integrity=HMAC-SHA2-384-192",
                  "--phase2-pfs=Group-19"));
+    /* A name begins with a letter there, and has 63 bytes. */
+    expect_named("name = \"1st\"; remote = \"203.0.113.9\"; " ELSEWHERE KEY_FILE, WORKSHEET_GOOGLE,
+                 PARTS("vpn-tunnels create vpn-1st ", "--next-hop-vpn-tunnel=vpn-1st "));
+    expect_named(
+        "name = \"0123456789012345678901234567890123456789012345678901234567890123\"; remote "
+        "= \"203.0.113.9\"; " ELSEWHERE KEY_FILE,
+        WORKSHEET_GOOGLE,
+        PARTS("vpn-tunnels create vpn-012345678901234567890123456789012345678901234567890-"));
 }
 
 static void for_azure(void **state)
@@ -316,6 +361,12 @@ static void for_azure(void **state)
            PARTS("28800 s there, which can't be set; ours 14400 s",
                  "--ike-encryption GCMAES128 --ike-integrity SHA256 --dh-group DHGroup14",
                  "--ipsec-encryption AES256 --ipsec-integrity SHA256 --pfs-group PFS2048"));
+    expect(ENDS NETS KEY_FILE
+           "preset = \"azure\"; esp_lifetime_s = 604800; ike_lifetime_s = 604800; ",
+           WORKSHEET_AZURE,
+           PARTS("live 300 s to 172799 s there; ours 604800 s", "--sa-lifetime 172799 "));
+    expect(ENDS NETS KEY_FILE "preset = \"azure\"; esp_lifetime_s = 60; ", WORKSHEET_AZURE,
+           PARTS("--sa-lifetime 300 "));
 }
 
 static void for_fortigate(void **state)
@@ -338,8 +389,86 @@ static void for_fortigate(void **state)
         "name = \"the-hospital-on-the-hill\"; remote = \"203.0.113.9\"; remote_id = \"fw\"; " ELSEWHERE
             KEY_FILE "ike_proposals = [ \"aes256-sha256-prfsha512-modp2048\" ]; ",
         WORKSHEET_FORTIGATE,
-        PARTS("PRF is always the hash", "edit \"the-hospital\"\n", "remote-gw ADDRESS-OF-EDGE-1\n",
-              "set localid \"fw\"\n", "phase1name \"the-hospital\""));
+        PARTS("# IKE aes256-sha256-prfsha512-modp2048: FortiGate's PRF is always the hash",
+              "edit \"the-hos-ffb6\"\n", "remote-gw ADDRESS-OF-EDGE-1\n",
+              "set localid-type fqdn\n        set localid \"fw\"\n", "edit \"the-hos-ffb6-1\"\n",
+              "phase1name \"the-hos-ffb6\""));
+    /* Another that begins alike is another. */
+    expect_named(
+        "name = \"the-hospital-on-the-hill-2\"; remote = \"203.0.113.9\"; " ELSEWHERE KEY_FILE,
+        WORKSHEET_FORTIGATE, PARTS("edit \"the-hos-714d\"\n"));
+    /* What is left out is not counted. */
+    expect(ENDS NETS KEY_FILE "ike_proposals = [ \"aes256ccm16-prfsha256-ecp256\", "
+                              "\"aes256-sha2_256-modp2048\", "
+                              "\"aes128-sha256-sha384-prfsha256-ecp256\" ]; "
+                              "ike_lifetime_s = 604800; esp_lifetime_s = 60; ",
+           WORKSHEET_FORTIGATE,
+           PARTS("Left out: IKE aes256ccm16-prfsha256-ecp256",
+                 "# IKE aes128-sha256-sha384-prfsha256-ecp256: FortiGate's PRF",
+                 "FortiGate allows 120 s to 172800 s; ours are 604800 s and 60 s",
+                 "set proposal aes256-sha256 aes128-sha256 aes128-sha384\n", "set keylife 172800\n",
+                 "set keylifeseconds 120\n"));
+    char *sheet = sheet_of(ENDS NETS KEY_FILE "ike_proposals = [ \"aes256-sha2_256-modp2048\" ]; ",
+                           "", WORKSHEET_FORTIGATE, NULL);
+    assert_null(strstr(sheet, "PRF is always"));
+    assert_null(strstr(sheet, "localid")); /* its address, which it proves by itself */
+    assert_null(strstr(sheet, "Lifetimes"));
+    free(sheet);
+    expect("name = \"st-marys\"; remote = \"2001:db8::9\"; local = \"2001:db8::4\"; " NETS KEY_FILE,
+           WORKSHEET_FORTIGATE, PARTS("set ip-version 6\n", "set remote-gw6 2001:db8::4\n"));
+}
+
+/* charon compares an identity's type, too: what it makes of the text is what the other side has to
+ * send. */
+static void identities_have_types(void **state)
+{
+    static const struct {
+        const char *remote, *id, *fortigate, *asa;
+    } cases[] = {
+        {"203.0.113.9", "", NULL, NULL},
+        {"203.0.113.9", "203.0.113.9", NULL, NULL},
+        {"vpn.h.example", "", "fqdn\n        set localid \"vpn.h.example\"",
+         "have to be vpn.h.example.\ncrypto isakmp identity hostname\n"},
+        {"203.0.113.9", "fw.h.example", "fqdn\n        set localid \"fw.h.example\"",
+         "have to be fw.h.example.\ncrypto isakmp identity hostname\n"},
+        {"203.0.113.9", "dns:fw", "fqdn\n        set localid \"fw\"",
+         "have to be fw.\ncrypto isakmp identity hostname\n"},
+        {"203.0.113.9", "10.9.0.1", "address\n        set localid \"10.9.0.1\"", "IMPOSSIBLE"},
+        {"203.0.113.9", "vpn@h.example", "user-fqdn\n        set localid \"vpn@h.example\"",
+         "IMPOSSIBLE"},
+        {"203.0.113.9", "KeyID:st-marys", "keyid\n        set localid \"st-marys\"",
+         "crypto isakmp identity key-id st-marys\n"},
+        {"203.0.113.9", "C=DE, CN=fw", "asn1dn\n        set localid \"C=DE, CN=fw\"", "IMPOSSIBLE"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char tunnel[1024];
+        bool possible = true;
+        snprintf(
+            tunnel, sizeof tunnel,
+            "name = \"st-marys\"; remote = \"%s\"; local = \"198.51.100.4\"; %s%s%s " NETS KEY_FILE,
+            cases[i].remote, cases[i].id[0] != '\0' ? "remote_id = \"" : "", cases[i].id,
+            cases[i].id[0] != '\0' ? "\";" : "");
+        char *sheet = sheet_of(tunnel, "", WORKSHEET_FORTIGATE, &possible);
+        assert_int_equal(strstr(sheet, "localid-type") != NULL, cases[i].fortigate != NULL);
+        if (cases[i].fortigate != NULL)
+            assert_parts(sheet, PARTS("set localid-type ", cases[i].fortigate));
+        free(sheet);
+        sheet = sheet_of(tunnel, "", WORKSHEET_ASA, &possible);
+        assert_int_equal(strstr(sheet, "isakmp identity") != NULL ||
+                             strstr(sheet, "IMPOSSIBLE") != NULL,
+                         cases[i].asa != NULL);
+        if (cases[i].asa != NULL)
+            assert_parts(sheet, PARTS(cases[i].asa));
+        assert_int_equal(possible, strstr(sheet, "IMPOSSIBLE") == NULL);
+        free(sheet);
+    }
+    expect(ENDS NETS CERTIFICATE, WORKSHEET_ASA,
+           PARTS("have to be vpn.st-marys.example.\ncrypto isakmp identity hostname\n"));
+    expect(ENDS NETS KEY_FILE "remote_id = \"vpn@h.example\"; local_id = \"keyid:edge\"; ",
+           WORKSHEET_WORDS,
+           PARTS("your identity       vpn@h.example (user FQDN)\n",
+                 "our identity        edge (key id)\n"));
 }
 
 static void for_asa(void **state)
@@ -361,6 +490,10 @@ static void for_asa(void **state)
                  "keepalive threshold 30 ", "set peer 198.51.100.4\n",
                  "set ikev2 ipsec-proposal st-marys-1 st-marys-2\n", "set pfs group20\n",
                  "lifetime seconds 28800\n", "tcpmss 1360\n"));
+    /* The shortest that it takes. */
+    expect(ENDS NETS KEY_FILE "ike_lifetime_s = 60; esp_lifetime_s = 60; dpd_delay_s = 5; ",
+           WORKSHEET_ASA,
+           PARTS(" lifetime seconds 120\n", "keepalive threshold 10 ", "lifetime seconds 120\n"));
 }
 
 /* Behind a NAT the other side has to know the address outside; where that isn't known, nothing wrong
@@ -399,6 +532,10 @@ static void what_cannot_be_said_is_named(void **state)
          "no word for sha384"},
         {WORKSHEET_AZURE, "ike_proposals = [ \"aes256-sha512-ecp384\" ];", false,
          "no word for sha512"},
+        {WORKSHEET_AZURE, "ike_proposals = [ \"aes192gcm16-prfsha384-ecp384\" ];", false,
+         "no word for aes192gcm16"},
+        {WORKSHEET_AZURE, "esp_proposals = [ \"aes192gcm16-ecp384\" ];", true,
+         "--ipsec-encryption GCMAES192 --ipsec-integrity GCMAES192"},
         {WORKSHEET_FORTIGATE, "esp_proposals = [ \"aes192gcm16-ecp384\" ];", false,
          "no word for aes192gcm16"},
         {WORKSHEET_ASA, "esp_proposals = [ \"aes256ctr-sha256-modp2048\" ];", false,
@@ -423,6 +560,12 @@ static void what_cannot_be_said_is_named(void **state)
     bool possible;
     char *sheet = sheet_of(ENDS NETS CERTIFICATE, "", WORKSHEET_GOOGLE, &possible);
     assert_parts(sheet, PARTS("IMPOSSIBLE: Google takes pre-shared keys only"));
+    assert_false(possible);
+    free(sheet);
+    sheet = sheet_of(ENDS KEY_FILE "local_subnets = [ \"10.20.0.0/24\", \"fd20::/64\" ]; "
+                                   "remote_subnets = [ \"10.10.0.0/16\", \"fd10::/64\" ]; ",
+                     "", WORKSHEET_GOOGLE, &possible);
+    assert_parts(sheet, PARTS("IMPOSSIBLE: Classic VPN", "has no IPv6"));
     assert_false(possible);
     free(sheet);
 }
@@ -454,9 +597,11 @@ int main(void)
         cmocka_unit_test(for_swanctl),
         cmocka_unit_test(for_aws),
         cmocka_unit_test(for_aws_a_pair_is_one_connection),
+        cmocka_unit_test(for_aws_lifetimes_are_what_it_takes),
         cmocka_unit_test(for_google),
         cmocka_unit_test(for_azure),
         cmocka_unit_test(for_fortigate),
+        cmocka_unit_test(identities_have_types),
         cmocka_unit_test(for_asa),
         cmocka_unit_test(behind_a_nat),
         cmocka_unit_test(what_cannot_be_said_is_named),
