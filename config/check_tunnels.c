@@ -154,6 +154,34 @@ static void check_nat(const struct subject *subject, const struct config_tunnel 
     }
 }
 
+static bool is_address(const char *text)
+{
+    char error[ADDRESS_ERROR_BYTES];
+    struct address_network network;
+    return !address_parse_network(text, &network, error);
+}
+
+/* With keys clouds have no identity to choose. */
+static void check_cloud(const struct subject *subject, const struct config_tunnel *tunnel)
+{
+    bool cloud = tunnel->preset == CONFIG_PRESET_AWS || tunnel->preset == CONFIG_PRESET_GOOGLE ||
+                 tunnel->preset == CONFIG_PRESET_AZURE;
+    if (!cloud || !tunnel->psk_file || !tunnel->remote) {
+        return;
+    }
+    if (!is_address(config_tunnel_remote_id(tunnel))) {
+        complain(subject, PROBLEM_WARNING, tunnel->remote_id ? "remote_id" : "remote", WHOLE,
+                 "AWS, Google and Azure prove their public address and nothing else: %s",
+                 is_address(tunnel->remote) ? "leave remote_id out"
+                                            : "set remote_id to that address");
+    }
+    if (tunnel->preset == CONFIG_PRESET_GOOGLE && tunnel->local_id &&
+        !is_address(tunnel->local_id)) {
+        complain(subject, PROBLEM_WARNING, "local_id", WHOLE,
+                 "Google knows us by our public address and nothing else: set local_id to that");
+    }
+}
+
 static void check_ends(const struct subject *subject, const struct config_tunnel *tunnel)
 {
     char error[ADDRESS_ERROR_BYTES];
@@ -162,6 +190,7 @@ static void check_ends(const struct subject *subject, const struct config_tunnel
         complain(subject, PROBLEM_ERROR, "local", WHOLE, "%s", error);
     }
     check_nat(subject, tunnel);
+    check_cloud(subject, tunnel);
     check_id(subject, "remote_id", tunnel->remote_id);
     check_id(subject, "local_id", tunnel->local_id);
 }

@@ -126,6 +126,9 @@ static void defaults_without_a_word(void **state)
     config_free(&config);
     config = good(BASE, "local = \"10.9.9.1\"; local_id = \"198.51.100.4\";", "");
     config_free(&config);
+    config = good("name = \"a\"; remote = \"vpn.h.example\"; " PSK LOCAL REMOTE,
+                  "preset = \"aws\"; remote_id = \"192.0.2.1\"; local_id = \"edge.example\";", "");
+    config_free(&config);
     config = good(BASE, "", "");
     const struct config_tunnel *tunnel = config_find_tunnel(config, "a");
     assert_int_equal(tunnel->preset, CONFIG_PRESET_STRONGSWAN);
@@ -185,6 +188,12 @@ static void mistakes_of_one_tunnel_are_named(void **state)
          "let others pass for it"},
         {BASE, "remote_id = \"2001:db8::1-2001:db8::ff\";", PROBLEM_ERROR, "remote_id",
          "let others pass for it"},
+        {BASE, "preset = \"aws\"; remote_id = \"vpn.h.example\";", PROBLEM_WARNING, "remote_id",
+         "nothing else: leave remote_id out"},
+        {"name = \"a\"; preset = \"azure\"; " PSK LOCAL REMOTE, "remote = \"vpn.h.example\";",
+         PROBLEM_WARNING, "remote", "nothing else: set remote_id to that address"},
+        {BASE, "preset = \"google\"; local_id = \"edge.example\";", PROBLEM_WARNING, "local_id",
+         "Google knows us by our public address"},
         /* strongSwan 6.0.2 and later: a regular expression */
         {BASE, "remote_id = \"fqdn:^.+$\";", PROBLEM_ERROR, "remote_id", "let others pass for it"},
         {BASE, "remote_id = \"Email:^.+@h[.]example$\";", PROBLEM_ERROR, "remote_id",
