@@ -5,6 +5,7 @@
  * who is admitted through which tunnel, would hang on the order in which tunnels come up.
  */
 #include "config/address.h"
+#include "config/ike_identity.h"
 #include "config/internal.h"
 
 #include <string.h>
@@ -171,13 +172,19 @@ static bool same(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+/* By what charon makes of them: "fw.example", "FW.example" and "dns:fw.example" are one. */
+static bool same_id(const char *a, const char *b)
+{
+    return a == b || (a && b && ike_identity_same(a, b));
+}
+
 static void check_twins(const struct subject *subject, const struct config_tunnel *tunnel)
 {
     const struct config *config = subject->config;
     for (const struct config_tunnel *t = config->tunnels; t < tunnel; t++) {
         const char *other = t->name ? t->name : "?";
         if (tunnel->remote && same(t->remote, tunnel->remote) && same(t->local, tunnel->local) &&
-            same(t->remote_id, tunnel->remote_id) && same(t->local_id, tunnel->local_id)) {
+            same_id(t->remote_id, tunnel->remote_id) && same_id(t->local_id, tunnel->local_id)) {
             complain(subject, PROBLEM_ERROR, "remote", WHOLE,
                      "tunnel %s (%s:%u) has the same ends and identities: charon cannot tell them "
                      "apart. Put all subnets into one tunnel, or give them identities of their own",
@@ -185,7 +192,7 @@ static void check_twins(const struct subject *subject, const struct config_tunne
         }
         if (tunnel->psk_file && t->psk_file && !same(t->psk_file, tunnel->psk_file) &&
             tunnel->remote && t->remote &&
-            same(config_tunnel_remote_id(t), config_tunnel_remote_id(tunnel)) &&
+            same_id(config_tunnel_remote_id(t), config_tunnel_remote_id(tunnel)) &&
             strcmp(config_tunnel_remote_id(tunnel), CONFIG_TUNNEL_ANY) != 0) {
             complain(subject, PROBLEM_ERROR, "psk_file", WHOLE,
                      "tunnel %s (%s:%u) has another key for the same other side (%s): charon knows "

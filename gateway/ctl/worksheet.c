@@ -121,6 +121,14 @@ void worksheet_mss(const struct worksheet *sheet, const char *text)
         fprintf(sheet->out, "# TCP segments: %s %d bytes.\n", text, sheet->tunnel->mss);
 }
 
+bool worksheet_proves_address(const struct worksheet *sheet)
+{
+    const char *plain, *remote = sheet->tunnel->remote;
+
+    return ike_identity(sheet->your_id, &plain) == IKE_IDENTITY_ADDRESS &&
+           (is_any(remote) || ike_identity_same(plain, remote));
+}
+
 int64_t worksheet_clamped(int64_t value, int64_t least, int64_t most)
 {
     return value < least ? least : value > most ? most : value;
@@ -188,14 +196,14 @@ static void print_ports(const struct worksheet *sheet)
 static void print_identity(FILE *out, const char *whose, const char *id)
 {
     static const char *const types[] = {
-        [WORKSHEET_ADDRESS] = "",
-        [WORKSHEET_FQDN] = " (FQDN)",
-        [WORKSHEET_EMAIL] = " (user FQDN)",
-        [WORKSHEET_KEY_ID] = " (key id)",
-        [WORKSHEET_DN] = " (distinguished name)",
+        [IKE_IDENTITY_ADDRESS] = "",
+        [IKE_IDENTITY_FQDN] = " (FQDN)",
+        [IKE_IDENTITY_EMAIL] = " (user FQDN)",
+        [IKE_IDENTITY_KEY_ID] = " (key id)",
+        [IKE_IDENTITY_DN] = " (distinguished name)",
     };
     const char *plain;
-    enum worksheet_identity identity = worksheet_identity(id, &plain);
+    enum ike_identity identity = ike_identity(id, &plain);
 
     fprintf(out, "  %-20s%s%s\n", whose, plain, types[identity]);
 }

@@ -12,6 +12,7 @@
 #define MLLPGW_CTL_WORKSHEET_H
 
 #include "config/config.h"
+#include "config/ike_identity.h"
 #include "config/proposal.h"
 
 #include <stdio.h>
@@ -64,15 +65,6 @@ void worksheet_mss(const struct worksheet *sheet, const char *text);
 
 int64_t worksheet_clamped(int64_t value, int64_t least, int64_t most);
 
-/* worksheet_identity.c: what charon takes an identity for. *ret_plain: without "keyid:" and the like. */
-enum worksheet_identity {
-    WORKSHEET_ADDRESS,
-    WORKSHEET_FQDN,
-    WORKSHEET_EMAIL,
-    WORKSHEET_KEY_ID,
-    WORKSHEET_DN
-};
-enum worksheet_identity worksheet_identity(const char *id, const char **ret_plain);
 /* Is it the address that the other side has anyhow? */
 bool worksheet_proves_address(const struct worksheet *sheet);
 

@@ -52,11 +52,12 @@ static int64_t fortigate_s(int64_t lifetime_s)
 static void fortigate_identity(const struct worksheet *sheet)
 {
     static const char *const types[] = {
-        [WORKSHEET_ADDRESS] = "address", [WORKSHEET_FQDN] = "fqdn", [WORKSHEET_EMAIL] = "user-fqdn",
-        [WORKSHEET_KEY_ID] = "keyid",    [WORKSHEET_DN] = "asn1dn",
+        [IKE_IDENTITY_ADDRESS] = "address", [IKE_IDENTITY_FQDN] = "fqdn",
+        [IKE_IDENTITY_EMAIL] = "user-fqdn", [IKE_IDENTITY_KEY_ID] = "keyid",
+        [IKE_IDENTITY_DN] = "asn1dn",
     };
     const char *plain;
-    enum worksheet_identity identity = worksheet_identity(sheet->your_id, &plain);
+    enum ike_identity identity = ike_identity(sheet->your_id, &plain);
 
     if (!worksheet_proves_address(sheet))
         fprintf(sheet->out, "        set localid-type %s\n        set localid \"%s\"\n",
@@ -327,14 +328,14 @@ static void asa_map(const struct worksheet *sheet)
 static void asa_identity(struct worksheet *sheet)
 {
     const char *plain;
-    enum worksheet_identity identity = worksheet_identity(sheet->your_id, &plain);
+    enum ike_identity identity = ike_identity(sheet->your_id, &plain);
     bool psk = sheet->tunnel->psk_file != NULL;
     FILE *out = sheet->out;
 
-    if ((psk && worksheet_proves_address(sheet)) || (!psk && identity == WORKSHEET_DN))
+    if ((psk && worksheet_proves_address(sheet)) || (!psk && identity == IKE_IDENTITY_DN))
         return;
-    if (identity == WORKSHEET_EMAIL || identity == WORKSHEET_DN ||
-        (identity == WORKSHEET_ADDRESS && !worksheet_proves_address(sheet))) {
+    if (identity == IKE_IDENTITY_EMAIL || identity == IKE_IDENTITY_DN ||
+        (identity == IKE_IDENTITY_ADDRESS && !worksheet_proves_address(sheet))) {
         fprintf(out,
                 "! IMPOSSIBLE: ASA cannot prove to be \"%s\": agree on its interface's address or "
                 "its host name.\n",
@@ -346,9 +347,9 @@ static void asa_identity(struct worksheet *sheet)
         "! \"crypto isakmp identity\" holds for all tunnels of an ASA. Where others need another, "
         "let us expect your address.\n",
         out);
-    if (identity == WORKSHEET_ADDRESS)
+    if (identity == IKE_IDENTITY_ADDRESS)
         fputs("crypto isakmp identity address\n", out);
-    else if (identity == WORKSHEET_FQDN)
+    else if (identity == IKE_IDENTITY_FQDN)
         fprintf(out,
                 "! hostname and domain-name together have to be %s.\n"
                 "crypto isakmp identity hostname\n",

@@ -328,6 +328,10 @@ static void two_tunnels(void **state)
          "local = \"198.51.100.9\"; psk_file = \"b.psk\"; " LOCAL OTHER_NET "}",
          PROBLEM_ERROR, 11, "tunnels.b.psk_file",
          "another key for the same other side (192.0.2.1)"},
+        /* To charon these two are one, and either key would prove it. */
+        {"remote_id = \"fw.h.example\"; ",
+         SECOND("remote_id = \"dns:FW.h.example\"; psk_file = \"b.psk\"; " LOCAL OTHER_NET),
+         PROBLEM_ERROR, 11, "tunnels.b.psk_file", "another key for the same other side"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
