@@ -54,6 +54,12 @@ static void check_syntax(const struct subject *subject, const char *key,
     }
 }
 
+static bool is_every(const char *subnet)
+{
+    struct address_network network;
+    return parse(subnet, &network) && network.bits == 0;
+}
+
 static void check_own(const struct subject *subject, const struct config_tunnel *tunnel)
 {
     for (size_t i = 0; i < tunnel->remote_subnets.count; i++) {
@@ -62,7 +68,7 @@ static void check_own(const struct subject *subject, const struct config_tunnel 
         const char *local = parse(text, &network) && network.bits > 0
                                 ? find_overlap(&tunnel->local_subnets, &network)
                                 : NULL;
-        if (local && strcmp(local, "0.0.0.0/0") != 0 && strcmp(local, "::/0") != 0) {
+        if (local && !is_every(local)) {
             complain(subject, PROBLEM_ERROR, "remote_subnets", (int)i,
                      "%s overlaps %s of local_subnets: an address can be on one side only; one of "
                      "the sides has to translate (NAT) its addresses",
@@ -89,6 +95,27 @@ static void check_overlaps(const struct subject *subject, const struct config_tu
                     text, other, t->name ? t->name : "?", t->place.file, t->place.line);
                 break;
             }
+        }
+    }
+}
+
+/* Behind this one, and ours in another: whichever it is, one of the two never works. */
+static void check_sides(const struct subject *subject, const struct config_tunnel *tunnel)
+{
+    const struct config *config = subject->config;
+    for (size_t i = 0; i < config->tunnel_count * tunnel->remote_subnets.count; i++) {
+        const struct config_tunnel *t = &config->tunnels[i / tunnel->remote_subnets.count];
+        int element = (int)(i % tunnel->remote_subnets.count);
+        const char *text = tunnel->remote_subnets.items[element];
+        struct address_network network;
+        const char *ours = t != tunnel && parse(text, &network) && !is_every(text)
+                               ? find_overlap(&t->local_subnets, &network)
+                               : NULL;
+        if (ours && !is_every(ours)) {
+            complain(subject, PROBLEM_WARNING, "remote_subnets", element,
+                     "%s overlaps %s, which is ours in tunnel %s (%s:%u): an address can be on one "
+                     "side only",
+                     text, ours, t->name ? t->name : "?", t->place.file, t->place.line);
         }
     }
 }
@@ -257,6 +284,7 @@ void check_tunnel_networks(const struct config *config, struct problems *problem
         check_syntax(&subject, "remote_subnets", &tunnel->remote_subnets);
         check_own(&subject, tunnel);
         check_overlaps(&subject, tunnel);
+        check_sides(&subject, tunnel);
         check_pair(&subject, tunnel);
         check_twins(&subject, tunnel);
     }

@@ -328,6 +328,9 @@ static void two_tunnels(void **state)
          "local = \"198.51.100.9\"; psk_file = \"b.psk\"; " LOCAL OTHER_NET "}",
          PROBLEM_ERROR, 11, "tunnels.b.psk_file",
          "another key for the same other side (192.0.2.1)"},
+        {"", SECOND("psk_file = \"b.psk\"; local_subnets = [ \"10.10.0.128/25\" ]; " OTHER_NET),
+         PROBLEM_WARNING, 9, "tunnels.a.remote_subnets",
+         "10.10.0.0/24 overlaps 10.10.0.128/25, which is ours in tunnel b (case.cfg:11)"},
         /* To charon these two are one, and either key would prove it. */
         {"remote_id = \"fw.h.example\"; ",
          SECOND("remote_id = \"dns:FW.h.example\"; psk_file = \"b.psk\"; " LOCAL OTHER_NET),
