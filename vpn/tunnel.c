@@ -278,9 +278,16 @@ void tunnel_set_alert(struct tunnel *tunnel, int64_t now_ms, const char *text)
 void tunnel_begin_listing(struct tunnel *tunnel)
 {
     for (size_t i = 0; i < tunnel->ike_count; i++)
-        tunnel->ikes[i].listed = false;
+        tunnel->ikes[i].listed = tunnel->ikes[i].itemized = false;
     for (size_t i = 0; i < tunnel->child_count; i++)
         tunnel->children[i].listed = false;
+}
+
+void tunnel_itemize_ike(struct tunnel *tunnel, uint64_t ike)
+{
+    struct tunnel_ike *found = find_ike(tunnel, ike);
+    if (found != NULL)
+        found->itemized = true;
 }
 
 /* What ended is through now: whatever was said of it while the listing ran was old. */
@@ -289,13 +296,20 @@ static bool is_gone(enum tunnel_fate fate, bool listed, unsigned *missed, unsign
     return fate == TUNNEL_SA_ENDED || (!listed && ++*missed >= most);
 }
 
+static unsigned fewer(unsigned most, bool enough)
+{
+    return enough && most > TUNNEL_LISTINGS_WITHOUT ? TUNNEL_LISTINGS_WITHOUT : most;
+}
+
 static void drop_children(struct tunnel *tunnel, unsigned most)
 {
     size_t kept = 0;
 
     for (size_t i = 0; i < tunnel->child_count; i++) {
         struct tunnel_child *child = &tunnel->children[i];
-        if (is_gone(child->fate, child->listed, &child->missed, most))
+        const struct tunnel_ike *ike = find_ike(tunnel, child->ike);
+        if (is_gone(child->fate, child->listed, &child->missed,
+                    fewer(most, ike != NULL && ike->itemized)))
             free_child(child);
         else
             tunnel->children[kept++] = *child;
@@ -311,10 +325,9 @@ static void drop_ikes(struct tunnel *tunnel, unsigned most)
     for (size_t i = 0; i < tunnel->ike_count; i++) {
         struct tunnel_ike *ike = &tunnel->ikes[i];
         bool attempt = ike->sa.state == SA_IKE_CREATED || ike->sa.state == SA_IKE_CONNECTING;
-        bool soon = attempt && most > TUNNEL_LISTINGS_WITHOUT;
         if (ike->settling > 0)
             ike->settling--;
-        if (!is_gone(ike->fate, ike->listed, &ike->missed, soon ? TUNNEL_LISTINGS_WITHOUT : most))
+        if (!is_gone(ike->fate, ike->listed, &ike->missed, fewer(most, attempt)))
             tunnel->ikes[kept++] = *ike;
     }
     tunnel->ike_count = kept;

@@ -81,6 +81,7 @@ struct tunnel_ike {
     unsigned settling; /* just came up: its CHILD SA may come for so many listings */
     unsigned missed;
     bool listed, stale;
+    bool itemized;      /* by the listing that is running: what CHILD SAs it has is known */
     int64_t checked_ms; /* since when dead peer detection has been waiting, if it is */
 };
 
@@ -136,8 +137,10 @@ void tunnel_move_children(struct tunnel *tunnel, uint64_t from_ike, uint64_t to_
 void tunnel_set_hosts(struct tunnel *tunnel, uint64_t ike, const char *local, const char *remote);
 void tunnel_set_alert(struct tunnel *tunnel, int64_t now_ms, const char *text);
 void tunnel_begin_listing(struct tunnel *tunnel);
-/* whole: what it did not have is gone; else what TUNNEL_LISTINGS_MISSED in a row did not have, and
- * IKE SAs being set up that TUNNEL_LISTINGS_WITHOUT did not have. */
+/* An item of the listing told of all its CHILD SAs. */
+void tunnel_itemize_ike(struct tunnel *tunnel, uint64_t ike);
+/* whole: what it did not have is gone; else what TUNNEL_LISTINGS_MISSED in a row did not have;
+ * TUNNEL_LISTINGS_WITHOUT are enough for IKE SAs being set up, and for CHILD SAs whose IKE SA it had. */
 void tunnel_end_listing(struct tunnel *tunnel, bool whole);
 void tunnel_forget(struct tunnel *tunnel); /* charon is not heard any more */
 /* Is there an address of one end that some wanted one of the other can't be reached from? False where

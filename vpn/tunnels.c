@@ -277,8 +277,11 @@ static void take_alert(struct tunnels *tunnels, struct tunnel *tunnel, int64_t n
 static int take(struct tunnels *tunnels, struct tunnel *tunnel, int64_t now_ms, const char *event,
                 struct sa_message *message, struct sa_ike *ike)
 {
-    if (strcmp(event, "list-sa") == 0)
-        return put(tunnel, now_ms, ike);
+    if (strcmp(event, "list-sa") == 0) {
+        int error = put(tunnel, now_ms, ike);
+        tunnel_itemize_ike(tunnel, ike->uniqueid);
+        return error;
+    }
     if (strcmp(event, "child-updown") == 0)
         return message->up ? take_child_up(tunnel, now_ms, ike)
                            : (take_child_down(tunnels, tunnel, now_ms, ike), 0);

@@ -280,6 +280,10 @@ static void test_a_busy_ike_sa_is_not_gone(void **state)
                 "  site up -> down\n"
                 "show\n"
                 "  down 7/9 1 flaps 0 rekeys\n");
+    /* Not busy: the IKE SA is there, and has it no more. */
+    play_script(IS_UP "begin\nlist-sa IKE1{ }\nend\n"
+                      "begin\nlist-sa IKE1{ }\nend\n"
+                      "  site up -> down\n");
     play_script(IS_UP "begin\n"
                       "end whole\n"
                       "  site up -> down\n");
