@@ -91,6 +91,7 @@ void gateway_load_sequences(struct gateway *gateway, struct shared_config *share
 /* ---- renew.c: the admin thread ---- */
 bool gateway_names_changed(void *gateway);
 bool gateway_tunnels_changed(void *gateway);
+void gateway_tunnels_heard(void *gateway, int64_t heard_ms);
 /* What rules are made of besides the configuration; valid until the loop's next iteration. */
 struct admission_known gateway_known(struct gateway *gateway);
 /* What tells that a CRL's file is another one. */

@@ -171,13 +171,29 @@ void gateway_no_snapshot(const struct config *config, struct problems *problems,
     }
 }
 
+/* Of the tunnels as they will be. False: memory is out. */
+static bool know_tunnels(struct gateway *gateway, const struct config *wanted,
+                         struct admission_known *known)
+{
+    const struct tunnel_view *view =
+        gateway->tunnels == NULL ? NULL : tunnel_reader_prepare(gateway->tunnels, wanted);
+
+    if (view != NULL) {
+        tunnel_view_known(view, known);
+    }
+    return view != NULL || gateway->tunnels == NULL;
+}
+
 static struct snapshot *make_snapshot(struct gateway *gateway, struct shared_config *shared,
                                       struct problems *problems)
 {
     struct admission_known known = gateway_known(gateway);
-    char error[512] = "";
-    struct snapshot *snapshot = snapshot_new(shared, &known, time(NULL), problems, error);
+    char error[512] = "memory is out";
+    struct snapshot *snapshot = NULL;
 
+    if (know_tunnels(gateway, shared->config, &known)) {
+        snapshot = snapshot_new(shared, &known, time(NULL), problems, error);
+    }
     if (snapshot == NULL) {
         gateway_no_snapshot(shared->config, problems, error);
     }
@@ -265,11 +281,11 @@ static int swap(struct gateway *gateway, struct shared_config *shared, struct sn
     snapshot_release(&gateway->snapshot);
     gateway->snapshot = snapshot_reference(snapshot);
     gateway_settle_in(gateway, snapshot);
+    if (gateway->tunnels != NULL) { /* first: nobody may renew the rules by the old ones' state */
+        tunnel_reader_use(gateway->tunnels, shared->config);
+    }
     if (gateway->resolver != NULL) {
         resolver_use(gateway->resolver, shared->config);
-    }
-    if (gateway->tunnels != NULL) {
-        tunnel_reader_use(gateway->tunnels, shared->config);
     }
     return 0;
 }
@@ -296,6 +312,8 @@ static int validate_and_swap(struct gateway *gateway, struct problems *problems,
     if (error == 0) {
         gateway->crls = crls;
         gateway_plan_looks(gateway); /* all has just been decided; and the pace may have changed */
+    } else if (gateway->tunnels != NULL) {
+        tunnel_reader_forget(gateway->tunnels);
     }
     snapshot_release(&snapshot);
     shared_config_release(&shared);

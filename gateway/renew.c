@@ -55,8 +55,7 @@ struct admission_known gateway_known(struct gateway *gateway)
         known.names = resolver_names(gateway->resolver, &known.name_count);
     }
     if (gateway->tunnels != NULL) {
-        known.tunnels =
-            tunnel_view_known(tunnel_reader_view(gateway->tunnels), &known.tunnel_count);
+        tunnel_view_known(tunnel_reader_view(gateway->tunnels), &known);
     }
     return known;
 }
@@ -123,6 +122,13 @@ bool gateway_tunnels_changed(void *context)
     snapshot_release(&gateway->snapshot);
     gateway->snapshot = snapshot;
     return true;
+}
+
+void gateway_tunnels_heard(void *context, int64_t heard_ms)
+{
+    struct gateway *gateway = context;
+
+    ingress_heard(gateway->ingress, heard_ms);
 }
 
 /* ---- looks ---- */

@@ -94,8 +94,10 @@ static void warn_of_queued(struct gateway *gateway)
 
 static void start_tunnels(struct gateway *gateway)
 {
-    gateway->tunnels = tunnel_reader_new(admin_loop(gateway->admin), gateway->metrics,
-                                         gateway_tunnels_changed, gateway);
+    const struct tunnel_reader_owner owner = {gateway_tunnels_changed, gateway_tunnels_heard,
+                                              gateway};
+
+    gateway->tunnels = tunnel_reader_new(admin_loop(gateway->admin), gateway->metrics, &owner);
     if (gateway->tunnels != NULL) {
         tunnel_reader_use(gateway->tunnels, gateway->shared->config);
     } else {

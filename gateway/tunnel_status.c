@@ -18,9 +18,14 @@ static const char *unknown_why(const struct gateway *gateway, const struct tunne
     if (tunnel->state != TUNNEL_UNKNOWN) {
         return "";
     }
+    if (tunnel->other_settings) {
+        return "mllp-tunneld runs it with other settings: reload mllp-tunneld and the gateway";
+    }
     if (!tunnel_view_is_heard(view)) {
         const char *problem = tunnel_reader_problem(gateway->tunnels);
-        return problem[0] == '\0' ? "mllp-tunneld says nothing" : problem;
+        return problem[0] != '\0'          ? problem
+               : tunnel_view_is_late(view) ? "mllp-tunneld's lines are too old when they come"
+                                           : "mllp-tunneld says nothing";
     }
     return tunnel_view_has_charon(view) ? "charon has not told of it yet"
                                         : "mllp-tunneld has lost charon";
@@ -35,7 +40,7 @@ bool gateway_tunnels_ready(const struct gateway *gateway, char *ret_why, size_t 
 
     for (size_t i = 0; view != NULL && i < tunnel_view_count(view); i++) {
         const struct tunnel_seen *tunnel = tunnel_view_at(view, i);
-        const struct status_tunnel *told = tunnel_view_told(view, tunnel->name);
+        const struct status_tunnel *told = tunnel_view_told(view, tunnel);
         const char *words = unknown_why(gateway, tunnel);
         if (!tunnel->ready || tunnel->state == TUNNEL_UP || used >= size) {
             continue;
@@ -94,7 +99,7 @@ static int64_t since_wall_ms(const struct gateway *gateway, const struct tunnel_
 
 static json_t *short_line(const struct gateway *gateway, const struct tunnel_seen *tunnel)
 {
-    const struct status_tunnel *told = tunnel_view_told(view_of(gateway), tunnel->name);
+    const struct status_tunnel *told = tunnel_view_told(view_of(gateway), tunnel);
     json_t *json = json_object();
 
     json_object_set_new(json, "name", json_string(tunnel->name));
@@ -130,10 +135,12 @@ static json_t *selectors_json(const struct selector *selectors, size_t count)
 }
 
 /* The CHILD SAs that are in force. */
-static void add_children(json_t *json, const struct tunnel_seen *tunnel)
+static void add_children(json_t *json, const struct tunnel_seen *tunnel,
+                         const struct status_tunnel *told)
 {
-    const struct status_child *children = tunnel->state == TUNNEL_UP ? tunnel->children : NULL;
-    size_t count = children == NULL ? 0 : tunnel->child_count;
+    const struct status_child *children =
+        told != NULL && tunnel->state == TUNNEL_UP ? told->children : NULL;
+    size_t count = children == NULL ? 0 : told->child_count;
     const struct status_child *last = count == 0 ? NULL : &children[count - 1];
     json_t *list = json_array();
 
@@ -174,12 +181,12 @@ static void add_told(json_t *json, const struct status_tunnel *told, bool fresh)
 
 static json_t *long_line(const struct gateway *gateway, const struct tunnel_seen *tunnel)
 {
-    const struct status_tunnel *told = tunnel_view_told(view_of(gateway), tunnel->name);
+    const struct status_tunnel *told = tunnel_view_told(view_of(gateway), tunnel);
     json_t *json = short_line(gateway, tunnel);
 
     json_object_set_new(json, "why", text_or_null(unknown_why(gateway, tunnel)));
     json_object_set_new(json, "ready", json_boolean(tunnel->ready));
-    add_children(json, tunnel);
+    add_children(json, tunnel, told);
     if (told != NULL) {
         add_told(json, told, tunnel->state != TUNNEL_UNKNOWN);
     }

@@ -19,10 +19,11 @@
 struct tunnel_reader {
     struct loop *loop;
     struct metrics *metrics;
-    bool (*changed)(void *context);
-    void *context;
+    struct tunnel_reader_owner owner;
     bool untold; /* a change that the owner could not act upon */
+    int64_t told_heard_ms;
     struct tunnel_view *view;
+    struct tunnel_view *prepared; /* NULL, or one that is about to be the view */
     char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
     uid_t user;  /* tunneld's */
     int no_user; /* why it is not known: negative errno */
@@ -59,7 +60,7 @@ static bool is_down(enum tunnel_state state)
 static void log_change(void *context, const struct tunnel_seen *tunnel, enum tunnel_state before)
 {
     const struct tunnel_reader *reader = context;
-    const struct status_tunnel *told = tunnel_view_told(reader->view, tunnel->name);
+    const struct status_tunnel *told = tunnel_view_told(reader->view, tunnel);
 
     if (is_down(tunnel->state) && is_down(before)) {
         return;
@@ -68,13 +69,30 @@ static void log_change(void *context, const struct tunnel_seen *tunnel, enum tun
               LOG_STRING("state", tunnel_state_text(tunnel->state)),
               LOG_STRING("before", tunnel_state_text(before)),
               LOG_STRING("peer", told == NULL ? NULL : told->ike.remote_host),
-              LOG_STRING("alert", told == NULL || tunnel->state == TUNNEL_UP ? NULL : told->alert));
+              LOG_STRING("alert", told == NULL || tunnel->state == TUNNEL_UP ? NULL : told->alert),
+              LOG_STRING("words", tunnel->other_settings
+                                      ? "mllp-tunneld runs it with other settings: reload both"
+                                      : NULL));
 }
 
 static void tell(struct tunnel_reader *reader, bool changed)
 {
-    if (changed || reader->untold) {
-        reader->untold = !reader->changed(reader->context);
+    if (changed) {
+        reader->untold = !reader->owner.changed(reader->owner.context);
+    }
+}
+
+/* What has come has been read: what does time make of it? again: also what could not be acted upon. Rules
+ * that should be others by now are not prolonged. */
+static void conclude(struct tunnel_reader *reader, bool again)
+{
+    int64_t heard_ms = tunnel_view_heard_ms(reader->view);
+
+    tell(reader,
+         tunnel_view_look(reader->view, loop_now_ms(reader->loop)) || (again && reader->untold));
+    if (heard_ms != reader->told_heard_ms && !reader->untold) {
+        reader->told_heard_ms = heard_ms;
+        reader->owner.heard(reader->owner.context, heard_ms);
     }
 }
 
@@ -140,7 +158,7 @@ static void set(struct tunnel_reader *reader, const struct metric_family *family
 
 static void publish_tunnel(struct tunnel_reader *reader, const struct tunnel_seen *tunnel)
 {
-    const struct status_tunnel *told = tunnel_view_told(reader->view, tunnel->name);
+    const struct status_tunnel *told = tunnel_view_told(reader->view, tunnel);
     const char *name = tunnel->name;
     int64_t ms = loop_now_ms(reader->loop) - tunnel->since_ms;
 
@@ -307,7 +325,9 @@ static void on_readable(void *context, int events)
     struct tunnel_reader *reader = context;
 
     (void)events;
+    loop_refresh(reader->loop); /* this iteration may have begun with a long reload */
     read_all(reader);
+    conclude(reader, false);
     publish(reader);
     plan(reader);
 }
@@ -378,28 +398,71 @@ static void connect_to_tunneld(struct tunnel_reader *reader)
 static void look(struct timer *timer)
 {
     struct tunnel_reader *reader = LIST_ENTRY(timer, struct tunnel_reader, timer);
-    int64_t now_ms = loop_now_ms(reader->loop);
 
+    loop_refresh(reader->loop);
     if (reader->fd >= 0) {
         read_all(reader); /* the loop may have been busy: what lies there unread is no silence */
-    } else if (now_ms >= reader->retry_ms) {
+    } else if (loop_now_ms(reader->loop) >= reader->retry_ms) {
         connect_to_tunneld(reader);
     }
-    tell(reader, tunnel_view_look(reader->view, now_ms));
+    conclude(reader, true);
     publish(reader);
     plan(reader);
 }
 
-/* ---- life ---- */
+/* ---- the configuration ---- */
+
+const struct tunnel_view *tunnel_reader_prepare(struct tunnel_reader *reader,
+                                                const struct config *config)
+{
+    tunnel_view_free(&reader->prepared);
+    if (reader->fd >= 0) {
+        look(&reader->timer); /* by what is known now */
+    }
+    loop_refresh(reader->loop);
+    reader->prepared = tunnel_view_next(reader->view, loop_now_ms(reader->loop), config);
+    return reader->prepared;
+}
+
+void tunnel_reader_forget(struct tunnel_reader *reader)
+{
+    tunnel_view_free(&reader->prepared);
+}
+
+static void remove_metrics_of_removed(struct tunnel_reader *reader, const struct config *config)
+{
+    for (size_t i = 0; i < tunnel_view_count(reader->view); i++) {
+        const char *name = tunnel_view_at(reader->view, i)->name;
+        if (config_find_tunnel(config, name) == NULL) {
+            metrics_remove(reader->metrics, "tunnel", name);
+        }
+    }
+}
+
+static void use_view(struct tunnel_reader *reader, const struct config *config)
+{
+    struct tunnel_view *next = reader->prepared;
+
+    reader->prepared = NULL;
+    if (next == NULL) {
+        next = tunnel_view_next(reader->view, loop_now_ms(reader->loop), config);
+        reader->untold = true; /* the rules were made before this */
+    }
+    if (next == NULL) {
+        LOG_EVENT(LOG_LEVEL_ERROR, "tunnels-not-taken",
+                  LOG_STRING("words", "memory is out: reload again"));
+        return;
+    }
+    remove_metrics_of_removed(reader, config);
+    tunnel_view_replace(&reader->view, next);
+}
 
 void tunnel_reader_use(struct tunnel_reader *reader, const struct config *config)
 {
     gid_t group;
 
-    if (tunnel_view_use(reader->view, loop_now_ms(reader->loop), config) != 0) {
-        LOG_EVENT(LOG_LEVEL_ERROR, "tunnels-not-taken",
-                  LOG_STRING("words", "memory is out: reload again"));
-    }
+    loop_refresh(reader->loop); /* a reload may have taken long */
+    use_view(reader, config);
     memset(reader->path, 0, sizeof(reader->path));
     if (strlen(config->tunneld.status_socket) < sizeof(reader->path)) {
         memcpy(reader->path, config->tunneld.status_socket, strlen(config->tunneld.status_socket));
@@ -413,9 +476,10 @@ void tunnel_reader_use(struct tunnel_reader *reader, const struct config *config
     if (reader->fd < 0) {
         reader->retry_ms = loop_now_ms(reader->loop);
     }
-    reader->untold = true; /* the rules may have been made before this */
     look(&reader->timer);
 }
+
+/* ---- life ---- */
 
 const struct tunnel_view *tunnel_reader_view(const struct tunnel_reader *reader)
 {
@@ -428,7 +492,7 @@ const char *tunnel_reader_problem(const struct tunnel_reader *reader)
 }
 
 struct tunnel_reader *tunnel_reader_new(struct loop *loop, struct metrics *metrics,
-                                        bool (*changed)(void *context), void *context)
+                                        const struct tunnel_reader_owner *owner)
 {
     struct tunnel_reader *reader = calloc(1, sizeof(*reader));
 
@@ -437,8 +501,8 @@ struct tunnel_reader *tunnel_reader_new(struct loop *loop, struct metrics *metri
     }
     reader->loop = loop;
     reader->metrics = metrics;
-    reader->changed = changed;
-    reader->context = context;
+    reader->owner = *owner;
+    reader->told_heard_ms = ADMISSION_NEVER;
     reader->fd = -1;
     reader->back_off_ms = BACK_OFF_FIRST_MS;
     reader->timer.fire = look;
@@ -462,6 +526,7 @@ void tunnel_reader_free(struct tunnel_reader **pointer)
     timers_stop(loop_timers(reader->loop), &reader->timer);
     disconnect(reader);
     buffer_free(&reader->line);
+    tunnel_view_free(&reader->prepared);
     tunnel_view_free(&reader->view);
     free(reader);
 }

@@ -16,13 +16,29 @@
 
 struct tunnel_reader;
 
-/* changed: what admission must know is not what it was; on the loop's thread. False: it could not be acted
- * upon, and is told again within a second. NULL: out of memory. */
+/* Whom it tells, on the loop's thread. */
+struct tunnel_reader_owner {
+    /* What admission must know is not what it was. False: it could not be acted upon, and is told again
+     * within a second. */
+    bool (*changed)(void *context);
+    /* A line came, made then, and what changed with it has been acted upon. */
+    void (*heard)(void *context, int64_t heard_ms);
+    void *context;
+};
+
+/* NULL: out of memory. */
 struct tunnel_reader *tunnel_reader_new(struct loop *loop, struct metrics *metrics,
-                                        bool (*changed)(void *context), void *context);
+                                        const struct tunnel_reader_owner *owner);
 void tunnel_reader_free(struct tunnel_reader **reader);
 
-/* Tunnels and socket of this configuration from now on. Without tunnels nothing is connected to. */
+/* What is known of the tunnels of a configuration that may come to be used, for rules to be made before it
+ * is: nobody has to wait for the next line then. Nothing else changes. NULL: out of memory. Valid until the
+ * loop's next iteration; tunnel_reader_use() or tunnel_reader_forget() has to follow. */
+const struct tunnel_view *tunnel_reader_prepare(struct tunnel_reader *reader,
+                                                const struct config *config);
+void tunnel_reader_forget(struct tunnel_reader *reader);
+/* Tunnels and socket of this configuration (the prepared one, if one is) from now on. Without tunnels nothing
+ * is connected to. */
 void tunnel_reader_use(struct tunnel_reader *reader, const struct config *config);
 
 /* What is known now; valid until the loop's next iteration. */

@@ -148,6 +148,7 @@ static json_t *tunnel_json(struct writer *writer, const struct tunnel *tunnel)
 
     writer->room = writer->share;
     put(writer, object, "name", json_string(tunnel->wanted->name));
+    put_text(writer, object, "settings", tunnel->wanted->settings);
     put(writer, object, "state", json_string(tunnel_state_text(tunnel->state)));
     put(writer, object, "in_state_ms", json_integer(writer->now_ms - tunnel->since_ms));
     if (ike != NULL)
@@ -176,6 +177,7 @@ static json_t *document(struct writer *writer, const struct status_head *head,
 
     put_count(writer, object, "v", STATUS_VERSION);
     put_count(writer, object, "sequence", head->sequence);
+    put_span(writer, object, "at_ms", writer->now_ms);
     put(writer, object, "charon", json_string(head->connected ? "connected" : "lost"));
     if (head->charon_version != NULL)
         put_text(writer, object, "charon_version", head->charon_version);

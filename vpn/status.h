@@ -2,7 +2,8 @@
  * status: the status document: how the tunnels are, as mllp-tunneld tells the gateway. One line of
  * JSON, at most STATUS_LINE_MAXIMUM bytes with its newline; vpn/README.md describes its fields.
  *
- * Spans and ages only, no absolute times: whoever reads it counts on from when the line came.
+ * Spans and ages only, but for at_ms: it is for whoever reads on the same machine, who may come to a line
+ * long after it was written. Ages count from then, or, for a reader elsewhere, from when the line came.
  * What tells of other processes (identities, alerts) is written as printable ASCII, other bytes as
  * "?". The reader passes over fields that it does not know, and takes nothing of a line in which one
  * that it knows has a wrong type or is out of bounds.
@@ -43,6 +44,7 @@ struct status_ike {
 
 struct status_tunnel {
     char name[STATUS_NAME_BYTES];
+    char settings[SETTINGS_DIGEST_BYTES]; /* that mllp-tunneld runs it with; empty: not said */
     enum tunnel_state state;
     int64_t in_state_ms;
     struct status_ike ike;
@@ -60,6 +62,7 @@ struct status_tunnel {
 
 struct status {
     uint64_t sequence; /* counts up with each line of one mllp-tunneld */
+    int64_t at_ms;     /* when it was made, by the machine's monotonic clock; or STATUS_NOT_SAID */
     bool connected;    /* to charon; false: the tunnels' states say nothing */
     char charon_version[STATUS_TEXT_BYTES];
     struct status_tunnel *tunnels;
@@ -75,7 +78,8 @@ struct status_head {
 
 /* The line, its newline and a zero behind it; *ret_line is for free(). Where it would be too long the
  * tunnels with the most selectors lose some of them: admission then lets in less. 0, -ENOMEM, or
- * -EMSGSIZE when it is too long even so. now_ms: of the tunnels' clock. */
+ * -EMSGSIZE when it is too long even so. now_ms: of the tunnels' clock, and of the machine's monotonic one
+ * for at_ms to be true. */
 __attribute__((warn_unused_result)) int status_write(const struct status_head *head,
                                                      const struct tunnels *tunnels, int64_t now_ms,
                                                      char **ret_line, size_t *ret_length);

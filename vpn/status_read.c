@@ -213,6 +213,7 @@ static void read_tunnel(struct reader *reader, const json_t *object, struct stat
         return;
     }
     read_text(reader, object, "name", REQUIRED, tunnel->name, sizeof tunnel->name);
+    read_text(reader, object, "settings", OPTIONAL, tunnel->settings, sizeof tunnel->settings);
     tunnel->state = read_state(reader, object);
     tunnel->in_state_ms = read_integer(reader, object, "in_state_ms", REQUIRED, 0);
     if (tunnel->in_state_ms > (int64_t)SA_SECONDS_MAXIMUM * 1000)
@@ -258,6 +259,7 @@ static void read_document(struct reader *reader, const json_t *object, struct st
                  "is not the version that is understood: mllp-tunneld and the gateway "
                  "are of different releases");
     status->sequence = (uint64_t)read_integer(reader, object, "sequence", REQUIRED, 0);
+    status->at_ms = read_integer(reader, object, "at_ms", OPTIONAL, STATUS_NOT_SAID);
     read_text(reader, object, "charon", REQUIRED, word, sizeof word);
     status->connected = strcmp(word, "connected") == 0;
     if (!status->connected && strcmp(word, "lost") != 0)

@@ -16,6 +16,7 @@
 
 #include "vpn/alert.h"
 #include "vpn/sa.h"
+#include "vpn/settings.h"
 
 #define TUNNEL_PREFIX "mllpgw-" /* before the tunnel's name, in charon */
 #define TUNNEL_SAS_MAXIMUM 256u /* of each kind, those that ended included */
@@ -50,6 +51,7 @@ const char *tunnel_state_text(enum tunnel_state state);
 /* What the configuration says. Points into it: it must live as long as it is set. */
 struct tunnel_wanted {
     const char *name; /* without the prefix */
+    char settings[SETTINGS_DIGEST_BYTES];
     const struct selector *local, *remote;
     size_t local_count, remote_count;
     const char *const *ike_proposals; /* none: whatever is agreed on is fine */

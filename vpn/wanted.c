@@ -26,6 +26,7 @@ static bool fill(struct tunnel_wanted *item, const struct config_tunnel *tunnel)
         .esp_proposals = (const char *const *)tunnel->esp_proposals.items,
         .esp_proposal_count = tunnel->esp_proposals.count,
     };
+    settings_digest(tunnel, item->settings);
     item->local = selectors(&tunnel->local_subnets, &item->local_count);
     item->remote = selectors(&tunnel->remote_subnets, &item->remote_count);
     return item->local != NULL && item->remote != NULL;

@@ -36,6 +36,7 @@ struct admission_rules {
     size_t listener_count;
     struct tunnel_rules *tunnels; /* in the configuration's order */
     size_t tunnel_count;
+    int64_t heard_ms;
 };
 
 /* ---- making the snapshot ---- */
@@ -155,7 +156,7 @@ static int make_tunnels(struct admission_rules *rules, const struct config *conf
             found = strcmp(known->tunnels[k].name, name) == 0 ? &known->tunnels[k] : NULL;
         }
         rules->tunnel_count++;
-        if (tunnel_rules_make(&rules->tunnels[i], name, found) != 0) {
+        if (tunnel_rules_make(&rules->tunnels[i], &config->tunnels[i], found) != 0) {
             return -1;
         }
     }
@@ -223,6 +224,7 @@ struct admission_rules *admission_rules_new(const struct config *config,
         return NULL;
     }
     known = known == NULL ? &nothing_known : known;
+    rules->heard_ms = known->heard_ms;
     atomic_init(&rules->references, 1);
     rules->peers = calloc(config->peer_count + 1, sizeof(*rules->peers));
     rules->listeners = calloc(config->listener_count + 1, sizeof(*rules->listeners));
@@ -338,38 +340,56 @@ static int longest_of_listener(const struct listener_rules *listener, const uint
     return longest;
 }
 
+static int64_t heard_ms(const struct admission_rules *rules, int64_t other_ms)
+{
+    return rules->heard_ms > other_ms ? rules->heard_ms : other_ms;
+}
+
 /* What a proxy claims has come through no tunnel; the configuration's check says so too. */
-static enum reason tunnel_reason(const struct listener_rules *listener,
-                                 const struct peer_rules *peer, const struct sockaddr *source,
-                                 const struct sockaddr *local, bool open)
+static enum reason tunnel_reason(const struct admission_rules *rules, const struct peer_rules *peer,
+                                 const struct admission_query *query)
 {
     if (peer->peer->tunnel == NULL) {
         return REASON_NONE;
     }
-    return listener->proxied ? REASON_TUNNEL_DOWN
-                             : tunnel_rules_decide(peer->tunnels, 2, source, local, open);
+    return rules->listeners[query->listener].proxied
+               ? REASON_TUNNEL_DOWN
+               : tunnel_rules_decide(peer->tunnels, 2, query, heard_ms(rules, query->heard_ms));
 }
 
-enum reason admission_by_address(const struct admission_rules *rules, unsigned listener,
-                                 const struct sockaddr *source, const struct sockaddr *local)
+enum reason admission_by_address(const struct admission_rules *rules,
+                                 const struct admission_query *query)
 {
-    const struct listener_rules *l = &rules->listeners[listener];
+    const struct listener_rules *l = &rules->listeners[query->listener];
     enum reason reason = REASON_ADDRESS_NOT_LISTED;
     uint8_t key[16];
     int longest;
 
-    address_key(source, key);
+    address_key(query->source, key);
     longest = longest_of_listener(l, key);
     for (size_t i = 0; longest >= 0 && i < l->peer_count; i++) {
         if (longest_prefix(l->peers[i], key) != longest) {
             continue;
         }
-        reason = tunnel_reason(l, l->peers[i], source, local, false);
+        reason = tunnel_reason(rules, l->peers[i], query);
         if (reason == REASON_NONE) {
             return REASON_NONE;
         }
     }
     return reason;
+}
+
+int64_t admission_stays_until_ms(const struct admission_rules *rules, int64_t now_ms,
+                                 int64_t other_ms)
+{
+    int64_t until_ms = ADMISSION_FOREVER;
+
+    for (size_t i = 0; i < rules->tunnel_count; i++) {
+        int64_t own_ms =
+            tunnel_rules_stays_until_ms(&rules->tunnels[i], now_ms, heard_ms(rules, other_ms));
+        until_ms = own_ms < until_ms ? own_ms : until_ms;
+    }
+    return until_ms;
 }
 
 static bool chains_to_peers_ca(const struct peer_rules *peer, const struct identity *identity)
@@ -407,7 +427,6 @@ static enum reason certificate_reason(const struct peer_rules *peer,
     return REASON_NONE;
 }
 
-/* Who it is, by address and certificate. */
 /* Who it is, by address and certificate; NULL: with the reason. */
 static const struct peer_rules *find_sender(const struct listener_rules *listener,
                                             const struct admission_query *query,
@@ -448,7 +467,7 @@ void admission_decide(const struct admission_rules *rules, const struct admissio
     const struct peer_rules *sender = find_sender(listener, query, &answer.reason);
 
     if (sender != NULL) {
-        answer.reason = tunnel_reason(listener, sender, query->source, query->local, query->open);
+        answer.reason = tunnel_reason(rules, sender, query);
         answer.peer = answer.reason == REASON_NONE ? sender->peer : NULL;
     }
     *ret_answer = answer;

@@ -195,6 +195,32 @@ struct metric *metrics_slot(struct metrics *metrics, const struct metric_family 
     return slot == NULL ? NULL : &slot->metric;
 }
 
+static void metrics_group_remove(struct metrics_group *group, const char *label, const char *value)
+{
+    size_t labels = metrics_label_count(group->family), at = 0, kept = 0;
+
+    while (at < labels && strcmp(group->family->labels[at], label) != 0)
+        at++;
+    for (size_t i = 0; i < group->count && at < labels; i++) {
+        if (strcmp(group->slots[i]->values[at], value) == 0)
+            metrics_slot_free(group->slots[i]);
+        else
+            group->slots[kept++] = group->slots[i];
+    }
+    if (at < labels)
+        group->count = kept;
+}
+
+void metrics_remove(struct metrics *metrics, const char *label, const char *value)
+{
+    if (metrics == NULL)
+        return;
+    pthread_mutex_lock(&metrics->lock);
+    for (size_t g = 0; g < metrics->group_count; g++)
+        metrics_group_remove(metrics->groups[g], label, value);
+    pthread_mutex_unlock(&metrics->lock);
+}
+
 void metric_add(struct metric *slot, int64_t amount)
 {
     if (slot != NULL)

@@ -2,7 +2,7 @@
  * metrics: counters, gauges and histograms, and their text for Prometheus.
  *
  * A slot is looked up once (by family and label values), kept by whoever counts, and then changed
- * without a lock (relaxed atomics). Slots live as long as the registry. Label values come from the
+ * without a lock (relaxed atomics). Slots live as long as the registry, or until metrics_remove(). Label values come from the
  * configuration and from enums only: never from a message (no control ids, no content).
  * Gauges that are cheaper to ask for than to keep are filled in by a collector when the text is made.
  * Threads: slots from any; metrics_slot() takes a lock; metrics_render() from any.
@@ -44,6 +44,10 @@ void metrics_free(struct metrics *metrics);
  * below take a NULL slot and do nothing. */
 struct metric *metrics_slot(struct metrics *metrics, const struct metric_family *family,
                             const char *const *values);
+
+/* What they were of is no more: all slots with this value for the label of this name go, and begin at 0 if
+ * they come back. Only for labels of which nobody keeps a slot. */
+void metrics_remove(struct metrics *metrics, const char *label, const char *value);
 
 void metric_add(struct metric *slot, int64_t amount);
 void metric_set(struct metric *slot, int64_t value);

@@ -55,7 +55,9 @@ struct connection_world {
     struct list_node frames;      /* connections with an open frame, oldest first */
     struct list_node connections; /* all */
     struct list_node undecided;   /* those still to be decided again by the current snapshot */
-    char *scratch;                /* for one read */
+    int64_t heard_ms;   /* mllp-tunneld's newest line; the snapshot may know a newer one */
+    int64_t decided_ms; /* what runs out by itself has been looked at up to then */
+    char *scratch;      /* for one read */
     size_t scratch_size;
     struct buffer answer_scratch;
     bool draining;
@@ -154,6 +156,10 @@ void connection_decide_again(struct connection *connection, int listener);
 void connection_world_apply(struct connection_world *world, struct snapshot *snapshot);
 /* Decides about so many of those that are due, the oldest first; true while there are more. */
 bool connection_world_decide(struct connection_world *world, unsigned most);
+/* Rules run out by themselves (admission_stays_until_ms()): when that happens next; ADMISSION_FOREVER. */
+int64_t connection_world_due_ms(const struct connection_world *world);
+/* If it has, all are due for a decision, as with a new snapshot; true then. */
+bool connection_world_run_out(struct connection_world *world);
 /* Draining: close now when nothing is owed and no frame is open, else after the answer. */
 void connection_drain(struct connection *connection);
 void connection_close(struct connection *connection, enum reason reason);

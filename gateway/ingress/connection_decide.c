@@ -42,6 +42,8 @@ static enum reason still_admitted(const struct connection *connection,
         .source = &connection->source.any,
         .local = &connection->local.any,
         .open = true,
+        .now_ms = connection_now(connection),
+        .heard_ms = connection->world->heard_ms,
         .identity =
             connection->stream.tls == NULL ? NULL : tls_session_identity(connection->stream.tls),
     };
@@ -112,18 +114,39 @@ static void decide_now(struct connection *connection)
         connection, snapshot_find_listener(connection->world->snapshot, connection->config->name));
 }
 
-void connection_world_apply(struct connection_world *world, struct snapshot *snapshot)
+static void decide_all(struct connection_world *world)
 {
-    struct snapshot *old = world->snapshot;
-
-    world->snapshot = snapshot;
+    world->decided_ms = clock_monotonic_ms(world->clock);
     LIST_FOREACH_SAFE(node, next, &world->connections) {
         struct connection *connection = LIST_ENTRY(node, struct connection, in_world);
         if (list_empty(&connection->undecided)) { /* else it keeps its place from the time before */
             list_append(&world->undecided, &connection->undecided);
         }
     }
+}
+
+void connection_world_apply(struct connection_world *world, struct snapshot *snapshot)
+{
+    struct snapshot *old = world->snapshot;
+
+    world->snapshot = snapshot;
+    decide_all(world);
     snapshot_release(&old);
+}
+
+int64_t connection_world_due_ms(const struct connection_world *world)
+{
+    return admission_stays_until_ms(world->snapshot->rules, world->decided_ms, world->heard_ms);
+}
+
+bool connection_world_run_out(struct connection_world *world)
+{
+    bool over = connection_world_due_ms(world) <= clock_monotonic_ms(world->clock);
+
+    if (over) {
+        decide_all(world);
+    }
+    return over;
 }
 
 bool connection_world_decide(struct connection_world *world, unsigned most)

@@ -114,6 +114,8 @@ static enum reason decide(struct connection *connection, const struct config_pee
         .listener = connection->listener,
         .source = &connection->source.any,
         .local = &connection->local.any,
+        .now_ms = connection_now(connection),
+        .heard_ms = connection->world->heard_ms,
         .identity =
             connection->stream.tls == NULL ? NULL : tls_session_identity(connection->stream.tls),
     };
@@ -181,8 +183,14 @@ static void begin_tls(struct connection *connection, struct tls_server *server, 
 static void begin(struct connection *connection, struct span already)
 {
     struct tls_server *server = connection->snapshot->listeners[connection->listener].tls;
-    enum reason reason = admission_by_address(connection->snapshot->rules, connection->listener,
-                                              &connection->source.any, &connection->local.any);
+    const struct admission_query query = {
+        .listener = connection->listener,
+        .source = &connection->source.any,
+        .local = &connection->local.any,
+        .now_ms = connection_now(connection),
+        .heard_ms = connection->world->heard_ms,
+    };
+    enum reason reason = admission_by_address(connection->snapshot->rules, &query);
 
     if (reason != REASON_NONE) {
         refuse(connection, reason);

@@ -257,6 +257,31 @@ int ingress_apply_and_wait(struct ingress *ingress, struct snapshot *snapshot, i
     return apply_wait_for(wait, wait_ms);
 }
 
+struct heard_mail {
+    struct mail mail;
+    struct worker *worker;
+    int64_t heard_ms;
+};
+
+static void on_heard(struct mail *mail)
+{
+    struct heard_mail *heard = LIST_ENTRY(mail, struct heard_mail, mail);
+
+    worker_heard(heard->worker, heard->heard_ms);
+    free(heard);
+}
+
+void ingress_heard(struct ingress *ingress, int64_t heard_ms)
+{
+    for (unsigned i = 0; i < ingress->worker_count; i++) {
+        struct heard_mail *heard = malloc(sizeof(*heard));
+        if (heard != NULL) {
+            *heard = (struct heard_mail){{.deliver = on_heard}, ingress->workers[i], heard_ms};
+            mailbox_post(worker_mailbox(ingress->workers[i]), &heard->mail);
+        }
+    }
+}
+
 /* ---- draining ---- */
 
 struct drain_mail {

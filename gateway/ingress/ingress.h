@@ -48,6 +48,10 @@ __attribute__((warn_unused_result)) int ingress_apply(struct ingress *ingress,
 __attribute__((warn_unused_result)) int
 ingress_apply_and_wait(struct ingress *ingress, struct snapshot *snapshot, int64_t wait_ms);
 
+/* mllp-tunneld has been heard, and its word on the tunnels is as it was: what workers were told of them is
+ * good for as long again. Not where memory is out: then it is the next time. */
+void ingress_heard(struct ingress *ingress, int64_t heard_ms);
+
 /* Stops accepting; connections close between messages. done runs on the last worker's thread when
  * no connection is left. */
 void ingress_drain(struct ingress *ingress, void (*done)(void *context), void *context);

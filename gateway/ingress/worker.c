@@ -192,6 +192,32 @@ static void init_world(struct worker *worker, struct snapshot *snapshot)
     buffer_init(&world->answer_scratch, ANSWER_SCRATCH_MAXIMUM);
 }
 
+/* ---- what was told of tunnels ---- */
+
+/* The thread that says what becomes of the tunnels may hang: what it said last ends in time all the same. */
+static void plan_runs_out(struct worker *worker)
+{
+    int64_t due_ms = connection_world_due_ms(&worker->world);
+
+    if (worker->stopped || due_ms == ADMISSION_FOREVER) {
+        timers_stop(loop_timers(worker->loop), &worker->runs_out);
+    } else if (timers_start(loop_timers(worker->loop), &worker->runs_out, due_ms) != 0) {
+        LOG_EVENT(LOG_LEVEL_ERROR, "timer-failed", LOG_STRING("words", "memory is out"));
+    }
+}
+
+static void run_out(struct timer *timer)
+{
+    struct worker *worker = LIST_ENTRY(timer, struct worker, runs_out);
+
+    if (connection_world_run_out(&worker->world)) {
+        worker_wake_soon(worker);
+    }
+    plan_runs_out(worker);
+}
+
+/* ---- life ---- */
+
 struct worker *worker_new(const struct worker_settings *settings, struct snapshot *snapshot)
 {
     struct worker *worker = calloc(1, sizeof(*worker));
@@ -217,6 +243,7 @@ struct worker *worker_new(const struct worker_settings *settings, struct snapsho
     }
     init_world(worker, snapshot);
     worker->minute.fire = every_minute;
+    worker->runs_out.fire = run_out;
     worker->handshake.fire = worker_handshake_turn;
     uv_check_init(loop_uv(worker->loop), &worker->check);
     uv_idle_init(loop_uv(worker->loop), &worker->idle);
@@ -302,8 +329,10 @@ static void on_stop(struct mail *mail)
     LIST_FOREACH_SAFE(node, next, &worker->world.connections) {
         connection_close(LIST_ENTRY(node, struct connection, in_world), REASON_SHUTDOWN);
     }
+    worker->stopped = true;
     timers_stop(loop_timers(worker->loop), &worker->minute);
     timers_stop(loop_timers(worker->loop), &worker->handshake);
+    timers_stop(loop_timers(worker->loop), &worker->runs_out);
     uv_close((uv_handle_t *)&worker->check, NULL);
     uv_close((uv_handle_t *)&worker->idle, NULL);
     loop_stop(worker->loop);
@@ -330,6 +359,14 @@ struct mailbox *worker_mailbox(struct worker *worker)
 
 /* ---- on the worker's thread ---- */
 
+void worker_heard(struct worker *worker, int64_t heard_ms)
+{
+    if (heard_ms > worker->world.heard_ms) {
+        worker->world.heard_ms = heard_ms;
+    }
+    plan_runs_out(worker);
+}
+
 void worker_apply(struct worker *worker, struct snapshot *snapshot)
 {
     connection_world_apply(&worker->world, snapshot);
@@ -339,6 +376,7 @@ void worker_apply(struct worker *worker, struct snapshot *snapshot)
     if (!list_empty(&worker->world.undecided)) { /* after worker_stop() nobody is, nor a loop */
         worker_wake_soon(worker);
     }
+    plan_runs_out(worker);
 }
 
 void worker_drain(struct worker *worker, void (*done)(void *context), void *context)

@@ -32,6 +32,8 @@ struct mailbox *worker_mailbox(struct worker *worker);
 /* Takes over the reference. Behind it nothing is put by the snapshot before any more; connections that
  * have nothing to do are decided again in the turns that follow. */
 void worker_apply(struct worker *worker, struct snapshot *snapshot);
+/* mllp-tunneld has been heard. */
+void worker_heard(struct worker *worker, int64_t heard_ms);
 /* done runs when the last connection has gone. */
 void worker_drain(struct worker *worker, void (*done)(void *context), void *context);
 void worker_notice(struct worker *worker, struct spool_notice *notice);

@@ -58,6 +58,13 @@ static enum reason precheck(struct worker *worker, const struct worker_listener 
     const struct snapshot *snapshot = worker->world.snapshot;
     const struct config_listener *config = snapshot->listeners[listener->index].config;
     unsigned index = (unsigned)listener->index;
+    const struct admission_query query = {
+        .listener = index,
+        .source = source,
+        .local = local,
+        .now_ms = clock_monotonic_ms(worker->world.clock),
+        .heard_ms = worker->world.heard_ms,
+    };
     enum reason reason = REASON_NONE;
     uint8_t key[16];
 
@@ -65,7 +72,7 @@ static enum reason precheck(struct worker *worker, const struct worker_listener 
     case ADMISSION_PROXY_REFUSED:
         return REASON_PROXY_NOT_ALLOWED;
     case ADMISSION_PROXY_NONE:
-        reason = admission_by_address(snapshot->rules, index, source, local);
+        reason = admission_by_address(snapshot->rules, &query);
         break;
     case ADMISSION_PROXY_EXPECTED:
         break;

@@ -46,6 +46,8 @@ struct worker {
     bool others;            /* had something to do in this iteration */
     struct timer handshake; /* a handshake's turn comes later */
     struct timer minute;
+    struct timer runs_out; /* what was told of tunnels does */
+    bool stopped;
     void (*drained)(void *context);
     void *drained_context;
 };

@@ -235,6 +235,11 @@ int64_t loop_now_ms(const struct loop *loop)
     return (int64_t)uv_now(&loop->uv);
 }
 
+void loop_refresh(struct loop *loop)
+{
+    uv_update_time(&loop->uv);
+}
+
 const struct clock *loop_clock(const struct loop *loop)
 {
     return &loop->clock;

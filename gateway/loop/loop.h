@@ -36,7 +36,9 @@ void loop_join(struct loop *loop);
 uv_loop_t *loop_uv(struct loop *loop);
 struct mailbox *loop_mailbox(struct loop *loop);
 struct timers *loop_timers(struct loop *loop);
+/* Of the iteration, which may have begun long ago for a caller behind something slow: loop_refresh(). */
 int64_t loop_now_ms(const struct loop *loop);
+void loop_refresh(struct loop *loop);
 const struct clock *loop_clock(const struct loop *loop);
 
 struct deferred {

@@ -7,8 +7,10 @@
 #define NET "{\"uniqueid\":1,\"local_ts\":[\"10.20.0.0/24\"],\"remote_ts\":[\"10.10.0.0/16\"]}"
 #define REKEYED "{\"uniqueid\":2,\"local_ts\":[\"10.20.0.0/24\"],\"remote_ts\":[\"10.10.0.0/16\"]}"
 #define NARROW "{\"uniqueid\":3,\"local_ts\":[\"10.20.0.0/24\"],\"remote_ts\":[\"10.10.0.0/30\"]}"
+/* The settings are those of the configuration: tell(). */
 #define TUNNEL(name, state, children)                                                              \
-    "{\"name\":\"" name "\",\"state\":\"" state "\",\"in_state_ms\":0,\"children\":[" children "]}"
+    "{\"name\":\"" name "\",\"settings\":\"@" name "\",\"state\":\"" state                         \
+    "\",\"in_state_ms\":0,\"children\":[" children "]}"
 #define UP TUNNEL("site", "up", NET)
 #define DOWN TUNNEL("site", "down", "")
 
@@ -41,7 +43,7 @@ static void apply(struct play *play, bool changed)
     struct admission_known known = {0};
 
     if (changed) {
-        known.tunnels = tunnel_view_known(play->view, &known.tunnel_count);
+        tunnel_view_known(play->view, &known);
         replay_know(play->replay, &known);
         play->applied++;
     }
@@ -49,11 +51,14 @@ static void apply(struct play *play, bool changed)
 
 static void begin(struct play *play, const char *config)
 {
+    struct tunnel_view *view;
+
     *play = (struct play){.replay = replay_new(config), .view = tunnel_view_new(NULL, NULL)};
     assert_non_null(play->view);
-    assert_int_equal(
-        tunnel_view_use(play->view, play->replay->clock.monotonic, play->replay->snapshot->config),
-        0);
+    view =
+        tunnel_view_next(play->view, play->replay->clock.monotonic, play->replay->snapshot->config);
+    assert_non_null(view);
+    tunnel_view_replace(&play->view, view);
     assert_int_equal(inet_pton(AF_INET, "10.20.0.1", &play->replay->local.sin_addr), 1);
 }
 
@@ -63,16 +68,47 @@ static void end(struct play *play)
     replay_free(&play->replay);
 }
 
+/* text with each "@NAME" replaced by the digest of that tunnel's settings. */
+static void with_settings(const struct config *config, const char *text, FILE *out)
+{
+    while (*text != '\0') {
+        const struct config_tunnel *found = NULL;
+        char digest[SETTINGS_DIGEST_BYTES];
+        for (size_t i = 0; *text == '@' && i < config->tunnel_count; i++) {
+            const char *name = config->tunnels[i].name;
+            found = strncmp(text + 1, name, strlen(name)) == 0 ? &config->tunnels[i] : found;
+        }
+        if (found != NULL) {
+            settings_digest(found, digest);
+            fputs(digest, out);
+        } else {
+            fputc(*text, out);
+        }
+        text += found == NULL ? 1 : 1 + strlen(found->name);
+    }
+}
+
 static void tell(struct play *play, const char *charon, const char *tunnels)
 {
+    int64_t now_ms = play->replay->clock.monotonic;
     struct status status;
-    char line[2048], error[160];
-    int length =
-        snprintf(line, sizeof(line), "{\"v\":1,\"sequence\":%d,\"charon\":\"%s\",\"tunnels\":[%s]}",
-                 ++play->sequence, charon, tunnels);
+    char *line = NULL, error[160];
+    size_t length = 0;
+    FILE *out = open_memstream(&line, &length);
 
-    assert_int_equal(status_read(line, (size_t)length, &status, error), 0);
-    apply(play, tunnel_view_take(play->view, play->replay->clock.monotonic, &status));
+    assert_non_null(out);
+    fprintf(out, "{\"v\":1,\"sequence\":%d,\"at_ms\":%lld,\"charon\":\"%s\",\"tunnels\":[",
+            ++play->sequence, (long long)now_ms, charon);
+    with_settings(play->replay->snapshot->config, tunnels, out);
+    fputs("]}", out);
+    assert_int_equal(fclose(out), 0);
+    assert_int_equal(status_read(line, length, &status, error), 0);
+    free(line);
+    /* As the gateway does with every line. */
+    if (play->replay->world.heard_ms < now_ms) {
+        play->replay->world.heard_ms = now_ms;
+    }
+    apply(play, tunnel_view_take(play->view, now_ms, &status));
 }
 
 static void line(struct play *play, const char *tunnels)
@@ -90,6 +126,24 @@ static void advance(struct play *play, int64_t ms)
         due = due < until ? due : until;
         replay_advance(play->replay, due - play->replay->clock.monotonic);
         apply(play, tunnel_view_look(play->view, play->replay->clock.monotonic));
+    }
+}
+
+/* Time passes, and whoever should look at the view hangs: the connections' thread is alone with what it was
+ * told last. As the worker does it. */
+static void advance_alone(struct play *play, int64_t ms)
+{
+    struct connection_world *world = &play->replay->world;
+    int64_t until = play->replay->clock.monotonic + ms;
+
+    while (play->replay->clock.monotonic < until) {
+        int64_t due = connection_world_due_ms(world);
+        due = due < until ? due : until;
+        replay_advance(play->replay, due - play->replay->clock.monotonic);
+        if (connection_world_run_out(world)) {
+            assert_false(connection_world_decide(world, REPLAY_CLIENTS));
+            replay_settle(play->replay);
+        }
     }
 }
 
@@ -251,6 +305,36 @@ static void grace(void **state)
     end(&play);
 }
 
+/* One of two CHILD SAs goes: those who came by it have the grace, the others don't notice. */
+static void grace_of_one_child(void **state)
+{
+    struct play play;
+    unsigned lab, near;
+
+    (void)state;
+    begin(&play, WITH("", "grace_s = 10;"));
+    line(&play, UP);
+    lab = replay_connect(play.replay, "10.10.0.5");
+    near = replay_connect(play.replay, "10.10.0.1");
+    line(&play, TUNNEL("site", "up", NARROW));
+    message(&play, lab);
+    refused(&play, "10.10.0.5", REASON_TUNNEL_DOWN);
+    advance(&play, 4000);
+    line(&play, UP);
+    message(&play, lab);
+    line(&play, TUNNEL("site", "up", NARROW));
+    for (int i = 0; i < 3; i++) {
+        advance(&play, 3000);
+        line(&play, TUNNEL("site", "up", NARROW));
+    }
+    advance(&play, 999);
+    replay_expect_open(play.replay, lab);
+    advance(&play, 1);
+    replay_expect_closed(play.replay, lab, REASON_TUNNEL_DOWN);
+    message(&play, near);
+    end(&play);
+}
+
 /* New keys, and two SAs for a while: no connection is even looked at. */
 static void rekeys(void **state)
 {
@@ -333,6 +417,70 @@ static void closed(void **state)
     end(&play);
 }
 
+/* ---- nobody looks ---- */
+
+static void a_grace_ends_by_itself(void **state)
+{
+    struct play play;
+    unsigned lab;
+
+    (void)state;
+    begin(&play, WITH("", "grace_s = 10;"));
+    line(&play, UP);
+    lab = replay_connect(play.replay, "10.10.0.1");
+    line(&play, DOWN);
+    advance_alone(&play, 9999);
+    message(&play, lab);
+    advance_alone(&play, 1);
+    /* Nothing was heard for so long, either. */
+    replay_expect_closed(play.replay, lab, REASON_TUNNEL_UNKNOWN);
+    end(&play);
+}
+
+static void what_is_held_ends_by_itself(void **state)
+{
+    struct play play;
+    unsigned lab;
+
+    (void)state;
+    begin(&play, WITH("on_unknown = \"hold\"; hold_s = 60;", ""));
+    line(&play, UP);
+    lab = replay_connect(play.replay, "10.10.0.1");
+    advance_alone(&play, 60000);
+    replay_expect_open(play.replay, replay_connect(play.replay, "10.10.0.2"));
+    advance_alone(&play, 1);
+    refused(&play, "10.10.0.3", REASON_TUNNEL_UNKNOWN);
+    advance_alone(&play, 3600000);
+    message(&play, lab); /* sessions stay */
+    end(&play);
+}
+
+static void sessions_close_by_themselves(void **state)
+{
+    struct play play;
+    unsigned lab, ward;
+
+    (void)state;
+    begin(&play, WITH("on_unknown = \"close\";", ""));
+    line(&play, UP);
+    lab = replay_connect(play.replay, "10.10.0.1");
+    ward = replay_connect(play.replay, "10.9.0.1");
+    for (int i = 0; i < 5; i++) { /* lines come, and nothing else is said */
+        advance_alone(&play, 4000);
+        play.replay->world.heard_ms = play.replay->clock.monotonic;
+        message(&play, lab);
+    }
+    replay_expect_open(play.replay, replay_connect(play.replay, "10.10.0.2"));
+    advance_alone(&play, 5000);
+    refused(&play, "10.10.0.3", REASON_TUNNEL_UNKNOWN);
+    advance_alone(&play, 9999);
+    message(&play, lab); /* a busy thread of ours is no silence */
+    advance_alone(&play, 1);
+    replay_expect_closed(play.replay, lab, REASON_TUNNEL_UNKNOWN);
+    message(&play, ward);
+    end(&play);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +490,10 @@ int main(void)
         cmocka_unit_test(down),
         cmocka_unit_test(down_and_not_safe),
         cmocka_unit_test(grace),
+        cmocka_unit_test(grace_of_one_child),
+        cmocka_unit_test(a_grace_ends_by_itself),
+        cmocka_unit_test(what_is_held_ends_by_itself),
+        cmocka_unit_test(sessions_close_by_themselves),
         cmocka_unit_test(rekeys),
         cmocka_unit_test(held),
         cmocka_unit_test(nothing_to_hold),

@@ -110,12 +110,10 @@ static struct admission_answer decide(const struct admission_rules *rules, const
     admission_decide(rules, &query, &answer);
     assert_int_equal(answer.reason == REASON_NONE, answer.peer != NULL);
     /* What is refused before a byte is read could not have been admitted, and the other way round. */
-    assert_int_equal(admission_by_address(rules, 0, query.source, NULL) == REASON_NONE,
+    assert_int_equal(admission_by_address(rules, &query) == REASON_NONE,
                      answer.reason != REASON_ADDRESS_NOT_LISTED);
     return answer;
 }
-
-/* ---- tunnels ---- */
 
 /* ---- the decision ---- */
 
@@ -400,7 +398,7 @@ struct ends {
 /* "LOCAL REMOTE", each one or two selectors with a comma. */
 static struct admission_child child_of(const char *text, struct ends *ends)
 {
-    struct admission_child child = {ends->local, ends->remote, 0, 0};
+    struct admission_child child = {.local = ends->local, .remote = ends->remote};
     bool remote = false;
 
     for (const char *at = text; *at != '\0';) {
@@ -573,21 +571,29 @@ static size_t tunnels_of(const struct tunnel_row *row, struct admission_tunnel t
             continue;
         }
         struct admission_tunnel *tunnel = &tunnels[count++];
+        bool up = cases[t]->reason == UP;
         *tunnel = (struct admission_tunnel){.name = t == 0 ? "a" : "b",
-                                            .reason = (enum reason)cases[t]->reason,
-                                            .stays = cases[t]->stays,
+                                            .reason = up ? REASON_TUNNEL_DOWN
+                                                         : (enum reason)cases[t]->reason,
                                             .children = &children[2 * t]};
         for (size_t i = 0; i < 2 && cases[t]->children[i] != NULL; i++) {
-            children[2 * t + i] = child_of(cases[t]->children[i], &ends[2 * t + i]);
+            struct admission_child *child = &children[2 * t + i];
+            *child = child_of(cases[t]->children[i], &ends[2 * t + i]);
+            child->enters_until_ms = up ? ADMISSION_FOREVER : ADMISSION_NEVER;
+            child->stays_until_ms = cases[t]->stays ? ADMISSION_FOREVER : ADMISSION_NEVER;
             tunnel->child_count++;
         }
     }
     return count;
 }
 
-/* Peers: "lab" through the tunnel, "free" without one. The rules point into the configuration. */
-static struct admission_rules *tunnel_rules_of(const struct tunnel_row *row, bool proxied)
+/* Peers: "lab" through the tunnel "a", of the networks subnets, "free" without one. The rules point into the
+ * configuration. */
+static struct admission_rules *rules_knowing(const struct admission_known *known,
+                                             const struct config_strings subnets[2], bool proxied)
 {
+    static char *everything[] = {TEXT("0.0.0.0/0"), TEXT("::/0")};
+    const struct config_strings all = {everything, 2, true};
     static char *lab[] = {TEXT("10.10.0.0/16"), TEXT("fd02::/16")};
     static char *any[] = {TEXT("10.99.0.0/16")}, *names[] = {TEXT("lab"), TEXT("free")};
     static char *proxies[] = {TEXT("10.10.0.0/16")};
@@ -600,31 +606,44 @@ static struct admission_rules *tunnel_rules_of(const struct tunnel_row *row, boo
                             .listener_count = 1,
                             .tunnels = pair,
                             .tunnel_count = 2};
-    struct admission_tunnel told[2];
-    struct admission_child children[4];
-    struct ends ends[4];
-    struct admission_known known = {.tunnels = told,
-                                    .tunnel_count = tunnels_of(row, told, children, ends)};
     char error[512];
 
     peers[0] =
         (struct config_peer){.name = names[0], .addresses = {lab, 2, true}, .tunnel = TEXT("a")};
     peers[1] = (struct config_peer){.name = names[1], .addresses = {any, 1, true}};
-    pair[0] = (struct config_tunnel){.name = TEXT("b"), .pair = TEXT("a")};
-    pair[1] = (struct config_tunnel){.name = TEXT("a")};
+    pair[0] = (struct config_tunnel){
+        .name = TEXT("b"), .pair = TEXT("a"), .local_subnets = all, .remote_subnets = all};
+    pair[1] = (struct config_tunnel){.name = TEXT("a"),
+                                     .local_subnets = subnets == NULL ? all : subnets[0],
+                                     .remote_subnets = subnets == NULL ? all : subnets[1]};
     listener = (struct config_listener){
         .name = names[0], .peers = {names, 2, true}, .proxy_from = {proxies, 1, proxied}};
-    struct admission_rules *rules = admission_rules_new(&config, NULL, &known, error);
+    struct admission_rules *rules = admission_rules_new(&config, NULL, known, error);
     assert_non_null(rules);
+    return rules;
+}
+
+static struct admission_rules *tunnel_rules_of(const struct tunnel_row *row, bool proxied)
+{
+    struct admission_tunnel told[2];
+    struct admission_child children[4];
+    struct ends ends[4];
+    struct admission_known known = {.tunnels = told,
+                                    .tunnel_count = tunnels_of(row, told, children, ends)};
+    struct admission_rules *rules = rules_knowing(&known, NULL, proxied);
+
     memset(ends, 0xff, sizeof(ends)); /* the rules have their own */
     return rules;
 }
 
-static enum reason through_tunnel(const struct admission_rules *rules, const char *source,
-                                  const char *local, bool open)
+static enum reason at_that_time(const struct admission_rules *rules, const char *source,
+                                const char *local, bool open, int64_t now_ms, int64_t heard_ms)
 {
     struct sockaddr_storage from, to;
-    struct admission_query query = {.source = (const struct sockaddr *)&from, .open = open};
+    struct admission_query query = {.source = (const struct sockaddr *)&from,
+                                    .open = open,
+                                    .now_ms = now_ms,
+                                    .heard_ms = heard_ms};
     struct admission_answer answer;
 
     source_with_port(source, 40000, &from);
@@ -634,9 +653,15 @@ static enum reason through_tunnel(const struct admission_rules *rules, const cha
     }
     admission_decide(rules, &query, &answer);
     if (!open) { /* these are refused before a byte is read */
-        assert_int_equal(admission_by_address(rules, 0, query.source, query.local), answer.reason);
+        assert_int_equal(admission_by_address(rules, &query), answer.reason);
     }
     return answer.reason;
+}
+
+static enum reason through_tunnel(const struct admission_rules *rules, const char *source,
+                                  const char *local, bool open)
+{
+    return at_that_time(rules, source, local, open, 1000000, 0);
 }
 
 static void tunnels(void **state)
@@ -665,6 +690,121 @@ static void no_tunnel_behind_a_proxy(void **state)
     (void)state;
     assert_int_equal(through_tunnel(rules, "10.10.0.5", "10.20.0.1", false), REASON_TUNNEL_DOWN);
     assert_int_equal(through_tunnel(rules, "10.10.0.5", "10.20.0.1", true), REASON_TUNNEL_DOWN);
+    admission_rules_release(&rules);
+}
+
+/* An SA that is wider than what the tunnel is configured for lets in no more, and lets no more stay. */
+static void no_wider_than_configured(void **state)
+{
+    char *ours[] = {TEXT("10.20.0.0/24"), TEXT("fd01::/64")};
+    char *theirs[] = {TEXT("10.10.0.0/28"), TEXT("fd02::/64")};
+    const struct config_strings subnets[2] = {{ours, 2, true}, {theirs, 2, true}};
+    static const struct {
+        const char *source, *local;
+        enum reason reason;
+    } cases[] = {
+        {"10.10.0.5", "10.20.0.1", REASON_NONE},
+        {"::ffff:10.10.0.5", "10.20.0.1", REASON_NONE},
+        {"fd02::5", "fd01::1", REASON_NONE},
+        {"10.10.0.99", "10.20.0.1", REASON_TUNNEL_DOWN},
+        {"10.10.0.5", "10.30.0.1", REASON_TUNNEL_DOWN},
+        {"fd02:1::5", "fd01::1", REASON_TUNNEL_DOWN},
+    };
+    struct ends ends;
+    struct admission_child child = child_of("0.0.0.0/0,::/0 0.0.0.0/0,::/0", &ends);
+    struct admission_tunnel told[] = {
+        {.name = "a", .reason = REASON_TUNNEL_DOWN, .children = &child, .child_count = 1},
+        {.name = "b", .reason = REASON_TUNNEL_DOWN},
+    };
+    struct admission_known known = {.tunnels = told, .tunnel_count = 2};
+    struct admission_rules *rules;
+
+    (void)state;
+    child.enters_until_ms = child.stays_until_ms = ADMISSION_FOREVER;
+    rules = rules_knowing(&known, subnets, false);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        for (int open = 0; open < 2; open++) {
+            enum reason reason = through_tunnel(rules, cases[i].source, cases[i].local, open == 1);
+            if (reason != cases[i].reason) {
+                fail_msg("%s to %s: %s", cases[i].source, cases[i].local, reason_code(reason));
+            }
+        }
+    }
+    admission_rules_release(&rules);
+}
+
+/* ---- what runs out ---- */
+
+static struct admission_rules *rules_until(const struct admission_tunnel *tunnel,
+                                           int64_t enters_until_ms, int64_t stays_until_ms)
+{
+    struct ends ends;
+    struct admission_child child = child_of("10.20.0.0/24 10.10.0.0/24", &ends);
+    struct admission_tunnel told[] = {*tunnel, {.name = "b", .reason = REASON_TUNNEL_DOWN}};
+    struct admission_known known = {.tunnels = told, .tunnel_count = 2, .heard_ms = 1000000};
+
+    child.enters_until_ms = enters_until_ms;
+    child.stays_until_ms = stays_until_ms;
+    told[0].children = &child;
+    told[0].child_count = 1;
+    return rules_knowing(&known, NULL, false);
+}
+
+#define expect_at(now, heard, enters, stays)                                                       \
+    do {                                                                                           \
+        assert_int_equal(at_that_time(rules, "10.10.0.5", "10.20.0.1", false, now, heard),         \
+                         enters);                                                                  \
+        assert_int_equal(at_that_time(rules, "10.10.0.5", "10.20.0.1", true, now, heard), stays);  \
+    } while (0)
+
+/* A grace, or what is held, ends without anybody's word. */
+static void times_of_a_child_end(void **state)
+{
+    const struct admission_tunnel down = {.name = "a", .reason = REASON_TUNNEL_DOWN};
+    struct admission_rules *rules = rules_until(&down, 1002000, 1003000);
+
+    (void)state;
+    expect_at(1001999, 0, REASON_NONE, REASON_NONE);
+    expect_at(1002000, 0, REASON_TUNNEL_DOWN, REASON_NONE);
+    expect_at(1003000, 0, REASON_TUNNEL_DOWN, REASON_TUNNEL_DOWN);
+    assert_int_equal(admission_stays_until_ms(rules, 1000000, 0), 1003000);
+    assert_int_equal(admission_stays_until_ms(rules, 1003000, 0), ADMISSION_FOREVER);
+    admission_rules_release(&rules);
+}
+
+/* What is so because of a line is so for a while after the newest one. */
+static void what_is_live_needs_lines(void **state)
+{
+    const struct admission_tunnel live = {.name = "a",
+                                          .reason = REASON_TUNNEL_DOWN,
+                                          .live = true,
+                                          .enters_ms = 5000,
+                                          .stays_ms = 15000};
+    struct admission_tunnel held = live;
+    struct admission_rules *rules = rules_until(&live, ADMISSION_FOREVER, ADMISSION_FOREVER);
+
+    (void)state;
+    expect_at(1004999, 0, REASON_NONE, REASON_NONE);
+    expect_at(1005000, 0, REASON_TUNNEL_UNKNOWN, REASON_NONE);
+    expect_at(1005000, 1000001, REASON_NONE, REASON_NONE);
+    expect_at(1015000, 0, REASON_TUNNEL_UNKNOWN, REASON_TUNNEL_UNKNOWN);
+    expect_at(1015000, 1010001, REASON_NONE, REASON_NONE);
+    assert_int_equal(admission_stays_until_ms(rules, 1000000, 0), 1015000);
+    assert_int_equal(admission_stays_until_ms(rules, 1000000, 1007000), 1022000);
+    assert_int_equal(admission_stays_until_ms(rules, 1015000, 0), ADMISSION_FOREVER);
+    admission_rules_release(&rules);
+    held.enters_ms = 60001; /* on_unknown = "hold" */
+    held.stays_ms = ADMISSION_FOREVER;
+    rules = rules_until(&held, ADMISSION_FOREVER, ADMISSION_FOREVER);
+    expect_at(1060000, 0, REASON_NONE, REASON_NONE);
+    expect_at(1060001, 0, REASON_TUNNEL_UNKNOWN, REASON_NONE);
+    expect_at(INT64_MAX - 1, 0, REASON_TUNNEL_UNKNOWN, REASON_NONE);
+    assert_int_equal(admission_stays_until_ms(rules, 1000000, 0), ADMISSION_FOREVER);
+    admission_rules_release(&rules);
+    held.live = false; /* by nobody's word: its own times are all there is */
+    held.stays_ms = held.enters_ms = 0;
+    rules = rules_until(&held, ADMISSION_FOREVER, ADMISSION_FOREVER);
+    expect_at(9000000, 0, REASON_NONE, REASON_NONE);
     admission_rules_release(&rules);
 }
 
@@ -736,6 +876,9 @@ int main(void)
         cmocka_unit_test(kinds_of_certificates),
         cmocka_unit_test(tunnels),
         cmocka_unit_test(no_tunnel_behind_a_proxy),
+        cmocka_unit_test(no_wider_than_configured),
+        cmocka_unit_test(times_of_a_child_end),
+        cmocka_unit_test(what_is_live_needs_lines),
         cmocka_unit_test(a_tunnel_is_no_certificate),
         cmocka_unit_test(dns_names),
         cmocka_unit_test(proxies),

@@ -1,4 +1,4 @@
-/* links: ingress spool tls admission hl7 loop base config certs */
+/* links: ingress spool tls admission vpn hl7 loop base config certs */
 /* wrap: share_wait_ns share_charge */
 /* Listeners and workers with real threads, sockets and TLS, over the memory spool. */
 #include "ingress/ingress.h"
@@ -40,7 +40,7 @@ struct site {
     struct limits *limits;
     struct sequences *sequences;
     struct snapshot *snapshot;
-    unsigned plain_port, tls_port;
+    unsigned plain_port, through_port, tls_port;
     int log_fd;
     sem_t done;
 };
@@ -61,16 +61,21 @@ static struct snapshot *make_snapshot(const struct site *site, const char *tls, 
         "gateway = { name = \"t\"; state_directory = \"state\"; };\n"
         "spool = { type = \"memory\"; };\n"
         "tls = ( { name = \"t\"; certificate = \"%s\"; key = \"%s\"; client_ca = \"%s\"; %s } );\n"
+        "tunnels = ( { name = \"site\"; remote = \"192.0.2.9\"; psk_file = \"psk\";\n"
+        "  local_subnets = [ \"127.0.0.1/32\" ]; remote_subnets = [ \"127.0.1.0/24\" ]; } );\n"
         "peers = ( { name = \"open\"; addresses = [ \"127.0.0.0/8\" ]; },\n"
+        "  { name = \"ward\"; addresses = [ \"127.0.1.0/24\" ]; tunnel = \"site\"; },\n"
         "  { name = \"lab\"; addresses = [ \"127.0.0.1\" ]; certificates = [\n"
         "    \"dns:client1.demo.example\", \"dns:revoked.demo.example\" ]; } );\n"
         "listeners = ( { name = \"plain\"; address = \"127.0.0.1:%u\"; peers = [ \"open\" ]; %s },\n"
+        "  { name = \"through\"; address = \"127.0.0.1:%u\"; peers = [ \"ward\" ]; },\n"
         "  { name = \"tls\"; address = \"127.0.0.1:%u\"; tls = \"t\"; peers = [ \"lab\" ]; } );\n"
         "stores = ( { name = \"files\"; type = \"directory\"; path = \"messages\"; } );\n"
         "routes = ( { name = \"r\"; from = \"plain\"; to = \"files\"; },\n"
+        "  { name = \"t\"; from = \"through\"; to = \"files\"; },\n"
         "  { name = \"s\"; from = \"tls\"; to = \"files\"; } );\n",
         pki_file("server.pem"), pki_file("server.key"), pki_file("ca.pem"), tls, site->plain_port,
-        plain, site->tls_port);
+        plain, site->through_port, site->tls_port);
     config = config_load_text(text, strlen(text), "test.cfg", NULL, &problems);
     if (config == NULL) {
         problems_print(&problems, stderr);
@@ -98,6 +103,7 @@ static void site_open(struct site *site, const char *plain)
                           .limits = limits_new(),
                           .sequences = sequences_new(),
                           .plain_port = free_port(),
+                          .through_port = free_port(),
                           .tls_port = free_port(),
                           .log_fd = memfd_create("log", MFD_CLOEXEC)};
     sem_init(&site->done, 0, 0);
@@ -157,17 +163,25 @@ struct client {
     struct tls_session *tls; /* NULL: plain */
 };
 
-static struct client connect_to(unsigned port)
+static struct client connect_from(const char *address, unsigned port)
 {
+    struct sockaddr_in from = {.sin_family = AF_INET};
     struct sockaddr_in in = {.sin_family = AF_INET,
                              .sin_port = htons((uint16_t)port),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct client client = {.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
 
     assert_true(client.fd >= 0);
+    assert_int_equal(inet_pton(AF_INET, address, &from.sin_addr), 1);
+    assert_int_equal(bind(client.fd, (const struct sockaddr *)&from, sizeof(from)), 0);
     assert_int_equal(connect(client.fd, (const struct sockaddr *)&in, sizeof(in)), 0);
     assert_int_equal(fcntl(client.fd, F_SETFL, O_NONBLOCK), 0);
     return client;
+}
+
+static struct client connect_to(unsigned port)
+{
+    return connect_from("127.0.0.1", port);
 }
 
 static void wait_for(const struct client *client)
@@ -491,6 +505,63 @@ static void revoked_by_a_reload(void **state)
 
 /* Who waits for the workers knows that each of them has the new snapshot; and gets back when none of
  * them is there to take it. */
+/* The snapshot with what is known of the tunnel now, in all workers. */
+static void know(struct site *site, const struct admission_tunnel *tunnel, int64_t stays_until_ms,
+                 int64_t heard_ms)
+{
+    struct selector local, remote;
+    struct admission_child child = {&local, &remote, 1, 1, ADMISSION_FOREVER, stays_until_ms};
+    struct admission_tunnel told = *tunnel;
+    struct admission_known known = {.tunnels = &told, .tunnel_count = 1, .heard_ms = heard_ms};
+    struct snapshot *snapshot;
+    char error[512];
+
+    assert_null(selector_parse("127.0.0.1/32", strlen("127.0.0.1/32"), &local));
+    assert_null(selector_parse("127.0.1.0/24", strlen("127.0.1.0/24"), &remote));
+    told.children = &child;
+    told.child_count = 1;
+    snapshot = snapshot_with(site->snapshot, &known, error);
+    assert_non_null(snapshot);
+    assert_int_equal(ingress_apply_and_wait(site->ingress, snapshot, PATIENCE_MS), 0);
+    snapshot_release(&snapshot);
+}
+
+static void ask(struct client *client, const char *text, const char *control_id)
+{
+    send_text(client, text);
+    expect_ack(client, "AA", control_id);
+}
+
+/* What workers were told of tunnels ends by itself, and is prolonged by lines that come. */
+static void what_is_known_of_tunnels_runs_out(void **state)
+{
+    const struct admission_tunnel always = {.name = "site", .reason = REASON_TUNNEL_DOWN};
+    const struct admission_tunnel live = {.name = "site",
+                                          .reason = REASON_TUNNEL_DOWN,
+                                          .live = true,
+                                          .enters_ms = 60000,
+                                          .stays_ms = 60000};
+    int64_t now_ms = clock_monotonic_ms(clock_system());
+    struct client ward, other;
+    struct site site;
+
+    (void)state;
+    site_open(&site, "");
+    know(&site, &always, ADMISSION_FOREVER, now_ms);
+    other = connect_to(site.plain_port);
+    ward = connect_from("127.0.1.5", site.through_port);
+    ask(&ward, MESSAGE("M1"), "M1");
+    ingress_heard(site.ingress, now_ms);
+    know(&site, &live, ADMISSION_FOREVER, now_ms - 120000); /* by itself it would be over */
+    ask(&ward, MESSAGE("M2"), "M2");
+    know(&site, &live, clock_monotonic_ms(clock_system()) + 50, now_ms); /* nobody says more */
+    expect_end(&ward);
+    ask(&other, MESSAGE("M3"), "M3");
+    disconnect(&ward);
+    disconnect(&other);
+    site_close(&site);
+}
+
 static void applied_and_waited_for(void **state)
 {
     struct client client;
@@ -638,6 +709,7 @@ int main(void)
         cmocka_unit_test(mutual_tls),
         cmocka_unit_test(handshakes_have_their_share),
         cmocka_unit_test(revoked_by_a_reload),
+        cmocka_unit_test(what_is_known_of_tunnels_runs_out),
         cmocka_unit_test(applied_and_waited_for),
         cmocka_unit_test(applied_to_many),
         cmocka_unit_test(drain),

@@ -86,6 +86,35 @@ static void histograms_are_cumulative(void **state)
     metrics_free(metrics);
 }
 
+/* What is removed is not shown; what comes back begins at 0; the others stay as they are. */
+static void removed(void **state)
+{
+    struct metrics *metrics = metrics_new();
+
+    (void)state;
+    metric_set(metrics_slot(metrics, &seconds, (const char *[]){"r"}), 1);
+    for (int i = 0; i < 3; i++) {
+        const char *values[] = {"adt", (const char *[]){"a", "b", "c"}[i]};
+        metric_add(metrics_slot(metrics, &messages, values), i + 1);
+    }
+    metric_set(metrics_slot(metrics, &depth, NULL), 7);
+    metrics_remove(metrics, "route", "r");
+    metrics_remove(metrics, "peer", "b");
+    metrics_remove(metrics, "peer", "adt"); /* that is a listener */
+    metrics_remove(metrics, "place", "a");
+    metrics_remove(NULL, "peer", "a");
+    expect_rendered(metrics, "# HELP mllpgw_depth Depth.\n"
+                             "# TYPE mllpgw_depth gauge\n"
+                             "mllpgw_depth 7\n"
+                             "# HELP mllpgw_messages_total Messages \\\\ lines\\nof help.\n"
+                             "# TYPE mllpgw_messages_total counter\n"
+                             "mllpgw_messages_total{listener=\"adt\",peer=\"a\"} 1\n"
+                             "mllpgw_messages_total{listener=\"adt\",peer=\"c\"} 3\n");
+    assert_int_equal(metric_value(metrics_slot(metrics, &messages, (const char *[]){"adt", "b"})),
+                     0);
+    metrics_free(metrics);
+}
+
 static void latency_bounds_ascend(void **state)
 {
     (void)state;
@@ -173,7 +202,7 @@ int main(void)
         cmocka_unit_test(counters_in_stable_order), cmocka_unit_test(histograms_are_cumulative),
         cmocka_unit_test(latency_bounds_ascend),    cmocka_unit_test(no_slot_is_no_error),
         cmocka_unit_test(collectors_fill_in),       cmocka_unit_test(too_long_is_said),
-        cmocka_unit_test(threads_count_together),
+        cmocka_unit_test(threads_count_together),   cmocka_unit_test(removed),
     };
 
     return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);

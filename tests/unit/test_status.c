@@ -49,7 +49,8 @@ static bool same_selectors(const struct selector *items, size_t count, const cha
 
 static void test_round_trip(void **state)
 {
-    const struct tunnel_wanted wanted[] = {{.name = "site"}, {.name = "two"}};
+    const struct tunnel_wanted wanted[] = {{.name = "site", .settings = "0123456789abcdef"},
+                                           {.name = "two"}};
     const struct status_head head = {.sequence = 42, .connected = true, .charon_version = "5.9.8"};
     const char *const local[] = {"10.10.0.0/24[tcp/2575]", "fd00::/64"};
     const char *const remote[] = {"10.20.0.1..10.20.0.9"};
@@ -71,10 +72,12 @@ static void test_round_trip(void **state)
 
     status = read_line(line, length);
     assert_int_equal(status.sequence, 42);
+    assert_int_equal(status.at_ms, 105000);
     assert_true(status.connected);
     assert_string_equal(status.charon_version, "5.9.8");
     assert_int_equal(status.count, 2);
     site = status_find(&status, "site");
+    assert_string_equal(site->settings, "0123456789abcdef");
     assert_int_equal(site->state, TUNNEL_UP);
     assert_int_equal(site->in_state_ms, 3000);
     assert_int_equal(site->ike.version, 2);
@@ -100,6 +103,7 @@ static void test_round_trip(void **state)
     assert_string_equal(site->alert, "");
 
     const struct status_tunnel *two = status_find(&status, "two");
+    assert_string_equal(two->settings, "");
     assert_int_equal(two->state, TUNNEL_DOWN);
     assert_int_equal(two->child_count, 0);
     assert_int_equal(two->ike.version, 0);
@@ -152,6 +156,8 @@ static void test_little_is_enough(void **state)
     struct status status = read_line(line, strlen(line));
 
     (void)state;
+    assert_int_equal(status.at_ms, STATUS_NOT_SAID);
+    assert_string_equal(status.tunnels[0].settings, "");
     assert_int_equal(status.tunnels[0].last_in_s, STATUS_NOT_SAID);
     assert_int_equal(status.tunnels[0].alert_s, STATUS_NOT_SAID);
     assert_int_equal(status.tunnels[0].child_count, 0);
@@ -174,12 +180,15 @@ static void test_malformed(void **state)
         {"{\"v\":1,\"sequence\":-1}", "sequence is negative"},
         {"{\"v\":1,\"sequence\":1}", "charon is missing"},
         {"{\"v\":1,\"sequence\":1,\"charon\":\"maybe\"}", "charon is neither connected nor lost"},
+        {"{\"v\":1,\"sequence\":1,\"at_ms\":-5,\"charon\":\"lost\"}", "at_ms is negative"},
         {"{\"v\":1,\"sequence\":1,\"charon\":\"lost\"}", "tunnels is missing"},
         {"{\"v\":1,\"sequence\":1,\"charon\":\"lost\",\"tunnels\":{}}",
          "tunnels has the wrong type"},
         {HEAD "7]}", "tunnels has one that is no object"},
         {HEAD "{}]}", "name is missing"},
         {HEAD "{\"name\":\"a\\nb\"}]}", "name is not printable"},
+        {HEAD "{\"name\":\"a\",\"settings\":\"0123456789abcdef0123456789abcdef0\"}]}",
+         "settings is too long"},
         {HEAD "{\"name\":\"a\"}]}", "state is missing"},
         {HEAD "{\"name\":\"a\",\"state\":\"UP\"}]}", "state is none that there is"},
         {HEAD "{\"name\":\"a\",\"state\":\"up\"}]}", "in_state_ms is missing"},

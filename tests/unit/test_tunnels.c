@@ -1,5 +1,5 @@
 /* links: admission loop certs vpn config base */
-/* wrap: loop_now_ms connect */
+/* wrap: loop_now_ms loop_refresh connect */
 /* mllp-tunneld's status as it comes off a socket: in pieces, malformed, too long, from somebody else. */
 #include "tunnels.c" /* the daemon's own, in no library */
 
@@ -13,8 +13,9 @@
 #include <cmocka.h>
 
 #define TEXT(text) ((char *)(uintptr_t)(text))
+#define CHILD "{\"uniqueid\":1,\"local_ts\":[\"10.20.0.0/24\"],\"remote_ts\":[\"10.10.0.0/24\"]}"
 
-static int64_t now_ms;
+static int64_t now_ms, machine_ms; /* the loop's; the machine's, where that has gone on meanwhile */
 static int to_connect[2] = {-1,
                             -1}; /* what connect() shall make of its socket; -1: nobody listens */
 static unsigned connects;
@@ -24,6 +25,13 @@ int64_t __wrap_loop_now_ms(const struct loop *loop)
 {
     (void)loop;
     return now_ms;
+}
+
+void __wrap_loop_refresh(struct loop *loop);
+void __wrap_loop_refresh(struct loop *loop)
+{
+    (void)loop;
+    now_ms = machine_ms > now_ms ? machine_ms : now_ms;
 }
 
 int __wrap_connect(int fd, const struct sockaddr *address, socklen_t length);
@@ -51,7 +59,8 @@ struct play {
     struct config_tunnel tunnel;
     char user[32];
     int tunneld; /* its end */
-    unsigned told, refuse;
+    unsigned told, refuse, heard;
+    int64_t heard_ms;
     int log_fd;
 };
 
@@ -67,6 +76,14 @@ static bool on_told(void *context)
     return true;
 }
 
+static void on_heard(void *context, int64_t heard_ms)
+{
+    struct play *play = context;
+
+    play->heard++;
+    play->heard_ms = heard_ms;
+}
+
 /* Somebody listens from now on. */
 static void listens(struct play *play)
 {
@@ -79,7 +96,7 @@ static void listens(struct play *play)
 
 static void begin(struct play *play, uid_t user)
 {
-    now_ms = 1000000;
+    now_ms = machine_ms = 1000000;
     connects = 0;
     *play = (struct play){.loop = loop_new("test"), .metrics = metrics_new(), .tunneld = -1};
     play->log_fd = memfd_create("log", MFD_CLOEXEC);
@@ -91,7 +108,8 @@ static void begin(struct play *play, uid_t user)
     play->config.tunneld.status_socket = TEXT("/run/test.sock");
     play->config.tunneld.user = play->user;
     play->config.tunneld.hold_s = 60;
-    play->reader = tunnel_reader_new(play->loop, play->metrics, on_told, play);
+    play->reader = tunnel_reader_new(play->loop, play->metrics,
+                                     &(struct tunnel_reader_owner){on_told, on_heard, play});
     assert_non_null(play->reader);
 }
 
@@ -142,17 +160,28 @@ static void says(struct play *play, const char *bytes, size_t length)
     }
 }
 
+static void writes_state(struct play *play, int sequence, const char *state)
+{
+    char line[512], settings[SETTINGS_DIGEST_BYTES];
+    int length;
+
+    settings_digest(&play->tunnel, settings);
+    length =
+        snprintf(line, sizeof(line),
+                 "{\"v\":1,\"sequence\":%d,\"at_ms\":%lld,\"charon\":\"connected\",\"tunnels\":"
+                 "[{\"name\":\"site\",\"settings\":\"%s\",\"state\":\"%s\",\"in_state_ms\":2000,"
+                 "\"bytes_in\":77,\"packets_out\":5,\"rekeys\":3,\"children\":[%s]}]}\n",
+                 sequence, (long long)(machine_ms > now_ms ? machine_ms : now_ms), settings, state,
+                 strcmp(state, "up") == 0 ? CHILD : "");
+    assert_int_equal(write(play->tunneld, line, (size_t)length), length);
+}
+
 static void says_state(struct play *play, int sequence, const char *state)
 {
-    char line[256];
-    int length =
-        snprintf(line, sizeof(line),
-                 "{\"v\":1,\"sequence\":%d,\"charon\":\"connected\",\"tunnels\":[{\"name\":"
-                 "\"site\",\"state\":\"%s\",\"in_state_ms\":2000,\"bytes_in\":77,"
-                 "\"packets_out\":5,\"rekeys\":3}]}\n",
-                 sequence, state);
-
-    says(play, line, (size_t)length);
+    writes_state(play, sequence, state);
+    if (play->reader->fd >= 0) {
+        on_readable(play->reader, UV_READABLE);
+    }
 }
 
 static enum tunnel_state state_of(const struct play *play)
@@ -321,8 +350,6 @@ static void nobody_listens(void **state)
 /* The loop was busy: lines that lie there unread are no silence. */
 static void a_busy_loop_is_no_silence(void **state)
 {
-    static const char line[] = "{\"v\":1,\"sequence\":2,\"charon\":\"connected\",\"tunnels\":"
-                               "[{\"name\":\"site\",\"state\":\"up\",\"in_state_ms\":0}]}\n";
     struct play play;
 
     (void)state;
@@ -331,10 +358,128 @@ static void a_busy_loop_is_no_silence(void **state)
     tunnel_reader_use(play.reader, &play.config);
     says_state(&play, 1, "up");
     now_ms += 20000;
-    assert_int_equal(write(play.tunneld, line, strlen(line)), strlen(line));
+    writes_state(&play, 2, "up");
     timers_run(loop_timers(play.loop), now_ms);
     assert_int_equal(state_of(&play), TUNNEL_UP);
     assert_int_equal(logged(&play, "event=tunnel-unknown"), 0);
+    end(&play);
+}
+
+/* Nor is a reload that takes long, whose callback leaves the loop's time where it was. */
+static void a_long_reload_is_no_silence(void **state)
+{
+    struct play play;
+
+    (void)state;
+    begin(&play, getuid());
+    play.config.tunneld.on_unknown = CONFIG_ON_UNKNOWN_CLOSE;
+    listens(&play);
+    tunnel_reader_use(play.reader, &play.config);
+    says_state(&play, 1, "up");
+    assert_non_null(tunnel_reader_prepare(play.reader, &play.config));
+    machine_ms += 6000;
+    writes_state(&play, 2, "up");
+    tunnel_reader_use(play.reader, &play.config);
+    now_ms = machine_ms; /* the next iteration: what has just been read is no old line */
+    timers_run(loop_timers(play.loop), now_ms);
+    assert_int_equal(state_of(&play), TUNNEL_UP);
+    pass(&play, 4999);
+    assert_int_equal(state_of(&play), TUNNEL_UP);
+    assert_int_equal(logged(&play, "event=tunnel-unknown"), 0);
+    pass(&play, 1);
+    assert_int_equal(state_of(&play), TUNNEL_UNKNOWN);
+    /* What is read in the same iteration is not of before, either. */
+    machine_ms = now_ms + 6000;
+    says_state(&play, 3, "up");
+    assert_int_equal(play.heard_ms, machine_ms);
+    end(&play);
+}
+
+/* Each line is told of, as what is said of the tunnels is good for a while only. */
+static void lines_are_heard(void **state)
+{
+    struct play play;
+
+    (void)state;
+    begin(&play, getuid());
+    listens(&play);
+    tunnel_reader_use(play.reader, &play.config);
+    assert_int_equal(play.heard, 0);
+    for (int i = 1; i <= 3; i++) {
+        now_ms += 1000;
+        says_state(&play, i, "up");
+        assert_int_equal(play.heard, i);
+        assert_int_equal(play.heard_ms, now_ms);
+    }
+    assert_int_equal(play.told, 2); /* at first, and up */
+    pass(&play, 10000);
+    assert_int_equal(play.heard, 3);
+    end(&play);
+}
+
+/* ---- another configuration ---- */
+
+/* What a reload brings is known before it is in use, and nothing is told or logged until it is. */
+static void prepared(void **state)
+{
+    const struct tunnel_view *view;
+    struct play play;
+    struct config none;
+
+    (void)state;
+    begin(&play, getuid());
+    none = play.config;
+    none.tunnels = &(struct config_tunnel){.name = TEXT("another")};
+    listens(&play);
+    tunnel_reader_use(play.reader, &none);
+    says_state(&play, 1, "up");
+    play.told = 0;
+    view = tunnel_reader_prepare(play.reader, &play.config);
+    assert_int_equal(tunnel_view_at(view, 0)->state, TUNNEL_UP);
+    assert_int_equal(logged(&play, "event=tunnel-up"), 0);
+    tunnel_reader_forget(play.reader); /* the reload is refused */
+    assert_string_equal(tunnel_view_at(tunnel_reader_view(play.reader), 0)->name, "another");
+    assert_int_equal(logged(&play, "event=tunnel-up"), 0);
+    assert_non_null(tunnel_reader_prepare(play.reader, &play.config));
+    tunnel_reader_use(play.reader, &play.config);
+    assert_int_equal(state_of(&play), TUNNEL_UP);
+    assert_int_equal(logged(&play, "event=tunnel-up"), 1);
+    assert_int_equal(play.told, 0); /* rules were made of it */
+    end(&play);
+}
+
+static bool is_shown(const struct play *play, const char *text)
+{
+    struct buffer out;
+    bool found;
+
+    buffer_init(&out, 1 << 20);
+    assert_int_equal(metrics_render(play->metrics, &out), 0);
+    assert_int_equal(buffer_append(&out, "", 1), 0);
+    found = strstr(buffer_span(&out).data, text) != NULL;
+    buffer_free(&out);
+    return found;
+}
+
+/* A tunnel that is not configured any more is neither up nor down. */
+static void metrics_of_removed_tunnels(void **state)
+{
+    struct play play;
+    struct config none;
+
+    (void)state;
+    begin(&play, getuid());
+    none = play.config;
+    none.tunnel_count = 0;
+    listens(&play);
+    tunnel_reader_use(play.reader, &play.config);
+    says_state(&play, 1, "up");
+    assert_true(is_shown(&play, "mllpgw_tunnel_up{tunnel=\"site\"} 1"));
+    assert_true(is_shown(&play, "mllpgw_tunnel_bytes_total{tunnel=\"site\",direction=\"in\"} 77"));
+    assert_non_null(tunnel_reader_prepare(play.reader, &none));
+    assert_true(is_shown(&play, "mllpgw_tunnel_up{tunnel=\"site\"} 1"));
+    tunnel_reader_use(play.reader, &none);
+    assert_false(is_shown(&play, "site"));
     end(&play);
 }
 
@@ -350,8 +495,12 @@ static void told_again_until_it_is_acted_upon(void **state)
     play.told = 0;
     says_state(&play, 1, "up");
     assert_int_equal(play.told, 1);
-    pass(&play, 3000);
+    pass(&play, 1000);
+    assert_int_equal(play.told, 2);
+    assert_int_equal(play.heard, 0); /* what the rules say is not so any more: not prolonged */
+    pass(&play, 2000);
     assert_int_equal(play.told, 3);
+    assert_int_equal(play.heard, 1);
     end(&play);
 }
 
@@ -419,6 +568,10 @@ int main(void)
         cmocka_unit_test(a_line_without_an_end),
         cmocka_unit_test(nobody_listens),
         cmocka_unit_test(a_busy_loop_is_no_silence),
+        cmocka_unit_test(a_long_reload_is_no_silence),
+        cmocka_unit_test(lines_are_heard),
+        cmocka_unit_test(prepared),
+        cmocka_unit_test(metrics_of_removed_tunnels),
         cmocka_unit_test(told_again_until_it_is_acted_upon),
         cmocka_unit_test(without_tunnels),
         cmocka_unit_test(somebody_else_is_not_believed),

@@ -34,6 +34,8 @@ static void test_what_is_wanted(void **state)
     assert_int_equal(wanted->count, 2);
     assert_ptr_equal(wanted->items[0].name, tunnels[0].name);
     assert_int_equal(wanted->items[0].local_count, 2);
+    settings_digest(&tunnels[0], text);
+    assert_string_equal(wanted->items[0].settings, text);
     selector_print(&wanted->items[0].local[1], text);
     assert_string_equal(text, "10.20.1.0/24");
     assert_int_equal(wanted->items[0].remote_count, 1);

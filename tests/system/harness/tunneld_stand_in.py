@@ -7,10 +7,11 @@ went down, was narrowed or rekeyed, nor to fall silent just then.
 
 It runs as a process of its own, so that it can be killed and stopped. In a test:
 
-    tunneld = Tunneld(gateway.directory / "tunneld.sock")
+    tunneld = Tunneld(gateway.directory / "tunneld.sock", settings)
     tunneld.start()
     tunneld.say(Tunneld.up("site", local=["127.1.2.3/32"], remote=["127.0.0.0/24"]))
 """
+import hashlib
 import json
 import os
 import select
@@ -21,9 +22,28 @@ import sys
 import time
 
 
+def digest(tunnel):
+    """As vpn/settings.c: by it the gateway knows that its tunnel is meant."""
+    parts = ["mllpgw-tunnel-settings-1"]
+
+    def add(key, value):
+        parts.extend([key, "-" if value is None else "+", value or ""])
+
+    add("remote", tunnel.get("remote"))
+    add("local", tunnel.get("local"))
+    add("remote_id", tunnel.get("remote_id", tunnel.get("remote")))
+    add("local_id", tunnel.get("local_id"))
+    for key in ("psk_file", "certificate", "key", "remote_ca"):
+        add(key, tunnel[key].rsplit("/", 1)[-1] if key in tunnel else None)
+    for key in ("local_subnets", "remote_subnets"):
+        for subnet in tunnel[key]:
+            add(key, subnet)
+    return hashlib.sha256("".join(part + "\0" for part in parts).encode()).hexdigest()[:32]
+
+
 class Tunneld:
-    def __init__(self, path):
-        self.path, self.process, self.last = path, None, None
+    def __init__(self, path, settings):
+        self.path, self.settings, self.process, self.last = path, settings, None, None
 
     def start(self):
         from .checks import at_end
@@ -33,7 +53,9 @@ class Tunneld:
 
     def say(self, *tunnels, charon="connected"):
         """From now on this is how it is."""
-        self.last = json.dumps({"v": 1, "charon": charon, "charon_version": "5.9.8", "tunnels": tunnels})
+        known = {tunnel["name"]: digest(tunnel) for tunnel in self.settings.tunnels}
+        told = [{"settings": known.get(tunnel["name"], ""), **tunnel} for tunnel in tunnels]
+        self.last = json.dumps({"v": 1, "charon": charon, "charon_version": "5.9.8", "tunnels": told})
         self.process.stdin.write(self.last + "\n")
         self.process.stdin.flush()
 
@@ -66,7 +88,8 @@ class Tunneld:
 
 # --- the process ---
 
-def write(clients, line):
+def write(clients, status):
+    line = json.dumps({**status, "at_ms": time.monotonic_ns() // 1000000}).encode() + b"\n"
     for client in list(clients):
         try:
             client.sendall(line)
@@ -96,9 +119,9 @@ def serve(path):
             beat = time.monotonic() + 1
         if status is not None:
             sequence += 1
-            write(clients if due else [], json.dumps({**status, "sequence": sequence}).encode() + b"\n")
+            write(clients if due else [], {**status, "sequence": sequence})
             clients += new
-            write(new, json.dumps({**status, "sequence": sequence}).encode() + b"\n")
+            write(new, {**status, "sequence": sequence})
         else:
             clients += new
 
