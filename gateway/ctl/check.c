@@ -85,29 +85,46 @@ static const char *const check_guards_words[] = {
 };
 #define CHECK_GUARDS_NOT_NEEDED "not-needed"
 
+/* The first peer that needs them; without one the first tunnel, which leads to this machine all the same.
+ * False: there are neither. */
+static bool check_guards_place(const struct config *config, char ret_setting[160],
+                               struct place *ret_place)
+{
+    const struct config_peer *peer = guards_first_peer(config);
+    const struct config_tunnel *tunnel = config->tunnel_count > 0 ? config->tunnels : NULL;
+
+    if (peer == NULL && tunnel == NULL)
+        return false;
+    if (peer != NULL)
+        snprintf(ret_setting, 160, "peers.%s.tunnel", peer->name != NULL ? peer->name : "?");
+    else
+        snprintf(ret_setting, 160, "tunnels.%s", tunnel->name != NULL ? tunnel->name : "?");
+    *ret_place = peer != NULL ? peer->place : tunnel->place;
+    return true;
+}
+
 /* Warnings, as a configuration may be checked on another machine. Its word; text: more, when loaded. */
 static const char *check_guards(const struct config *config, struct problems *problems,
                                 char ret_text[GUARDS_TEXT_BYTES])
 {
-    const struct config_peer *peer = guards_first_peer(config);
     enum guards_state state = GUARDS_NOT_VERIFIED;
+    struct place place;
     char setting[160];
 
-    if (peer == NULL)
+    if (!check_guards_place(config, setting, &place))
         return CHECK_GUARDS_NOT_NEEDED;
     /* What is wrong may be just what guards are made from. */
     if (problems->errors > 0)
         snprintf(ret_text, GUARDS_TEXT_BYTES, "the configuration has errors");
     else
         state = guards_look(config, ret_text);
-    snprintf(setting, sizeof setting, "peers.%s.tunnel", peer->name != NULL ? peer->name : "?");
     if (state == GUARDS_NOT_VERIFIED)
-        problems_add(problems, PROBLEM_WARNING, peer->place, setting,
+        problems_add(problems, PROBLEM_WARNING, place, setting,
                      "guards not verified: %s. Whether clear text could pass for a tunnel's is "
                      "not known",
                      ret_text);
     else if (state != GUARDS_LOADED)
-        problems_add(problems, PROBLEM_WARNING, peer->place, setting,
+        problems_add(problems, PROBLEM_WARNING, place, setting,
                      "guards %s: %s. Clear text may pass for a tunnel's here: load them with "
                      "deploy/guards",
                      state == GUARDS_MISSING ? "missing" : "not as they should be", ret_text);
