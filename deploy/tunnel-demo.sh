@@ -39,7 +39,8 @@ In a container: start it with --privileged, or with --cap-add NET_ADMIN --cap-ad
 ${problem##*: }. On a machine: modprobe tun. In a container: --device /dev/net/tun"
 }
 
-# The lock is the folder's own; what is started here must not inherit it (9<&-).
+# The lock is the folder's own; what is started here must not inherit it (9<&-). 8 is our own output: a trap finds 1
+# wherever the function that it interrupted had led it.
 take_turn() {
     mkdir -m 0711 "$work" 2>/dev/null || true
     if [ ! -d "$work" ] || [ -L "$work" ] || [ ! -O "$work" ]; then die "$work is somebody else's: move it away"; fi
@@ -48,6 +49,7 @@ take_turn() {
         die "the tunnel demo is running already$(sed 's/^/: /' "$work/runs" 2>/dev/null). Wait for it, or end it with \
 Ctrl-C where it was started"
     fi
+    exec 8>&1
     trap 'clean_up $?' EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
@@ -109,6 +111,7 @@ clean_up() { # STATUS
     if [ "$1" -ne 0 ] && [ "$1" -lt 128 ]; then keep_logs; fi
     remove_all
     give_back build
+    exec >&8
     say
     say "Removed: both namespaces, all that ran in them, and $work. Only what was built is left, in build."
     exit "$1"
@@ -131,7 +134,7 @@ in_site() { # SITE COMMAND...
 }
 # Its pid is kept, its output goes to a log; no Ctrl-C reaches it, and the shell says nothing of its end.
 start_in_site() { # NAME SITE COMMAND...
-    setsid ip netns exec "$site_prefix$2" "${@:3}" >>"$work/$1.log" 2>&1 </dev/null 9<&- &
+    setsid ip netns exec "$site_prefix$2" "${@:3}" >>"$work/$1.log" 2>&1 </dev/null 8>&- 9<&- &
     pid_of[$1]=$!
     disown $!
 }
@@ -176,8 +179,15 @@ connect_site() { # SITE OUTSIDE INSIDE OTHER-OUTSIDE OTHER-NETWORK
     in_site "$1" ip route add "$5" via "$4" src "$3"
 }
 
+# Programs are run from the folder: nobody, whom mllp-tunneld runs as, may not be allowed to look into the clone, and
+# AppArmor's profiles of Debian's swanctl and charon-systemd, which go by the path, let them read /etc alone.
+copy_programs() {
+    local problem
+    install -m 0755 "$bin/mllp-tunneld" "$(command -v charon-systemd)" "$(command -v swanctl)" "$work/"
+    problem=$("$work/mllp-tunneld" --help 2>&1 >/dev/null) || die "programs can't be run from $work: $problem"
+}
 swanctl_of() { # SITE OPTIONS...
-    STRONGSWAN_CONF=$work/$1.conf swanctl "${@:2}" --uri "unix://$work/$1.vici"
+    STRONGSWAN_CONF=$work/$1.conf "$work/swanctl" "${@:2}" --uri "unix://$work/$1.vici"
 }
 start_charon() { # SITE
     local plugins
@@ -197,7 +207,7 @@ swanctl {
 }
 END
     rm -f "$work/$1.vici"
-    start_in_site "$1-charon" "$1" env STRONGSWAN_CONF="$work/$1.conf" charon-systemd
+    start_in_site "$1-charon" "$1" env STRONGSWAN_CONF="$work/$1.conf" "$work/charon-systemd"
     wait_for_of "$1-charon" "the $1's charon" swanctl_of "$1" --stats
     swanctl_of "$1" --stats | grep -q kernel-libipsec ||
         die "the $1's charon could not load kernel-libipsec; is libcharon-extra-plugins installed?"
@@ -214,7 +224,7 @@ set_up_hospital() {
     grep -E '_addrs|proposals|_ts|secret =' "$sheet" | sed 's/^ */     /'
     sed -i "s/PUT-THE-KEY-HERE/$(cat "$work/$demo_tunnel.psk")/" "$sheet"
     chmod 0600 "$sheet"
-    show_command hospital "swanctl --load-all        # with the key in it, which went another way"
+    show_command hospital "swanctl --load-all        # with the key put in, which is told by another way than the sheet"
     load_hospital
 }
 
@@ -244,7 +254,6 @@ message_goes_through() {
 # --- the edge ---
 
 prepare_edge() {
-    local problem
     "$bin/mllpctl" key new "$work/spool.key" >/dev/null
     (umask 077 && openssl rand -hex 32 >"$work/$demo_tunnel.psk")
     chown nobody "$work/$demo_tunnel.psk"
@@ -252,10 +261,7 @@ prepare_edge() {
     install -d -m 0751 -o daemon "$work/state"
     install -d -m 0750 -o daemon "$work/messages"
     install -d -m 0751 -o nobody "$work/tunneld"
-    # The clone may lie where nobody but its owner looks.
     install -m 0644 "$demo_config" "$work/gateway.cfg"
-    install -m 0755 "$bin/mllp-tunneld" "$work/mllp-tunneld"
-    problem=$("$work/mllp-tunneld" --help 2>&1 >/dev/null) || die "programs can't be run from $work: $problem"
 }
 start_tunneld() {
     show_command edge mllp-tunneld --config gateway.cfg
@@ -287,9 +293,12 @@ show_tunnels() {
 start_sender() {
     show_command hospital mllpctl send --to "$demo_listener" --count 3600 --rate 1
     start_in_site sender hospital "$bin/mllpctl" send --to "$demo_listener" --count 3600 --rate 1
-    wait_for "the sender's first message in the store" stored_more_than 1
+    wait_for "traffic in the tunnel" has_traffic
 }
-stored_more_than() { [ "$(find "$work/messages" -name '*.hl7' | wc -l)" -gt "$1" ]; }
+has_traffic() { # LAST IN and SESSIONS are known
+    "$bin/mllpctl" tunnels --socket "$work/state/control.sock" | awk -v name="$demo_tunnel" \
+        '$1 == name { found = $6 != "-" && $9 == 1 } END { exit !found }'
+}
 log_mark() { stat -c %s "$work/gateway.log"; }
 gateway_logged() { # MARK TEXT
     tail -c "+$(($1 + 1))" "$work/gateway.log" | grep -F "$2"
@@ -312,20 +321,21 @@ TEXT
 tunnel_comes_up() {
     local begin
     step "Two sites, a VPN gateway in each: strongSwan's charon, which does ESP itself here (kernel-libipsec)."
+    copy_programs
     make_wire
     prepare_edge
     start_charon hospital
     start_charon edge
     say "   Both run: strongSwan $(swanctl_of edge --version --daemon | awk '{ print $2, $3; exit }')."
 
-    step "The hospital sets up its side from a sheet that is made from our configuration, $demo_config:"
+    step "The hospital sets up its side from a sheet that we make out of our configuration ($demo_config). Its main lines:"
     show_command edge "mllpctl tunnel worksheet $demo_tunnel --for swanctl"
     set_up_hospital
 
     step "Our side: mllp-tunneld reads the same file, hands the tunnel to charon and starts it."
     begin=$EPOCHREALTIME
     start_tunneld
-    say "   The tunnel is up, $(say_seconds "$begin") later. From its log:"
+    say "   The tunnel is up $(say_seconds "$begin") later. From its log:"
     grep 'event=tunnel-up ' "$work/tunneld.log" | indented
     say "   The guards (a firewall table and a route) let nothing pass for the tunnel's that did not come through it:"
     edge_guards
@@ -340,21 +350,21 @@ tunnel_is_cut() {
     step "A connection that stays open, a message a second, and then the tunnel is cut."
     start_sender
     show_tunnels
-    say "   Now the hospital's VPN gateway is killed, without a word to ours ..."
+    say "   Now the hospital's VPN gateway is killed. It had no time to say so to ours."
     mark=$(log_mark)
     begin=$EPOCHREALTIME
     end_process hospital-charon KILL
     wait_for "the gateway to notice" gateway_logged "$mark" 'event=connection-closed '
-    say "   ... which misses its answers, and after $(say_seconds "$begin") the gateway has closed the connection. Its log:"
+    say "   Dead peer detection gets no answer and gives the tunnel up; the gateway closes the connection, $(say_seconds "$begin")
+   after the cut. (Here it asks each second and gives up 2.4 s later; as shipped: each 30 s, and 24 s.) Our log:"
     gateway_logged "$mark" =tunnel-down | indented
     end_process sender
     show_tunnels
-    say "   (Here dead peer detection asks each second and gives up 2.4 s later; as shipped: 30 s, and 24 s later.)"
 }
 
 message_is_refused() {
     local mark
-    step "The hospital sends on. Without the tunnel its routers pass that on in the clear, and the guards drop it:"
+    step "The hospital sends on. Without its tunnel a careless router passes that on in the clear; our guards drop it:"
     new_message
     ! send_from_hospital --timeout 2 || die "a message was acknowledged that came in the clear"
     indented <"$work/sent"
@@ -366,7 +376,7 @@ message_is_refused() {
     ! send_from_hospital --timeout 2 || die "a message was acknowledged that came in the clear"
     indented <"$work/sent"
     wait_for "the refusal in the gateway's log" gateway_logged "$mark" reason=tunnel-down
-    say "   The gateway itself refuses the connection, before it reads a byte. Its log says why, tunnel-down:"
+    say "   Now the gateway itself refuses the connection, before it reads a byte. Its log gives the reason, tunnel-down:"
     gateway_logged "$mark" reason=tunnel-down | indented
     ! is_stored || die "a message was stored that came in the clear"
     say "   The guards are loaded again:"
@@ -401,8 +411,7 @@ It stays up until you press Ctrl-C here. In another terminal, as root:
   ip netns exec ${site_prefix}hospital bash                  a shell at the hospital
   ip netns exec ${site_prefix}edge nft list table inet mllpgw_guard
   ip netns exec ${site_prefix}edge tcpdump -ni wire            what is on the wire: IKE and ESP in UDP 4500, no HL7
-  swanctl --list-sas --uri unix://$work/edge.vici
-  swanctl --terminate --ike $demo_tunnel --uri unix://$work/hospital.vici     it comes back by itself
+  STRONGSWAN_CONF=$work/edge.conf $work/swanctl --list-sas --uri unix://$work/edge.vici
   ip -n ${site_prefix}hospital link set wire down            a cut wire; then: up
 TEXT
     while sleep 1 9<&-; do :; done
@@ -418,7 +427,7 @@ tunnel_demo() {
     begin=$SECONDS
     introduce
     tunnel_comes_up
-    step "The hospital sends a message:"
+    step "The hospital sends a message, an admission ($sample):"
     message_goes_through
     tunnel_is_cut
     message_is_refused
