@@ -404,15 +404,19 @@ stay_up() {
 
 It stays up until you press Ctrl-C here. In another terminal, as root:
   export MLLPGW_SOCKET=$work/state/control.sock PATH="$(printf '%q' "$PWD/$bin"):\$PATH"
-  mllpctl tunnels --watch                                  the tunnel, as it changes
-  mllpctl connections                                      who is connected, and through which tunnel
+  mllpctl tunnels --watch
+  mllpctl connections
   tail -f $work/gateway.log $work/tunneld.log
+The hospital sends, ten messages a second; and what of that is on the wire (ESP in UDP 4500, no HL7):
   ip netns exec ${site_prefix}hospital mllpctl send --to $demo_listener --count 1000 --rate 10
-  ip netns exec ${site_prefix}hospital bash                  a shell at the hospital
-  ip netns exec ${site_prefix}edge nft list table inet mllpgw_guard
-  ip netns exec ${site_prefix}edge tcpdump -ni wire            what is on the wire: IKE and ESP in UDP 4500, no HL7
+  ip netns exec ${site_prefix}edge tcpdump -ni wire
+The wire is cut; then the same with "up":
+  ip -n ${site_prefix}hospital link set wire down
+What strongSwan and the firewall say:
   STRONGSWAN_CONF=$work/edge.conf $work/swanctl --list-sas --uri unix://$work/edge.vici
-  ip -n ${site_prefix}hospital link set wire down            a cut wire; then: up
+  ip netns exec ${site_prefix}edge nft list table inet mllpgw_guard
+A shell at the hospital:
+  ip netns exec ${site_prefix}hospital bash
 TEXT
     while sleep 1 9<&-; do :; done
 }
