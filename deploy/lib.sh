@@ -27,3 +27,10 @@ run_logged() {
         die "failed: $* (log: $log)"
     fi
 }
+
+# give_back FOLDER: under sudo or su a clone still belongs to the person who made it, and what is made in it, too.
+give_back() {
+    local owner
+    owner=$(stat -c %u:%g "$(dirname "$1")")
+    if [ "$(id -u)" -eq 0 ] && [ "$owner" != 0:0 ] && [ -e "$1" ]; then chown -R -h "$owner" "$1"; fi
+}

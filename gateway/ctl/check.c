@@ -2,12 +2,10 @@
  * go. */
 #include "ctl/check.h"
 #include "config/config.h"
-#include "ctl/ctl.h"
+#include "ctl/client.h"
 #include "ctl/guards.h"
 
 #include <errno.h>
-#include <getopt.h>
-#include <jansson.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,57 +19,33 @@ static const char check_help[] =
     "whether the guards of tunnels are loaded, when it may look (root, or CAP_NET_ADMIN).\n"
     "Every problem with file and line.\n"
     "\n"
-    "  --config FILE    the same as FILE (default /etc/mllp-gateway/gateway.cfg)\n"
+    "  --config FILE    the same as FILE (default " CTL_CONFIG ")\n"
     "  --directory DIR  where relative paths start (default: where FILE is)\n"
     "  --json           print JSON\n"
     "\n"
     "Exit code 1 when there is an error; warnings alone give 0.\n";
 
-struct check_options {
-    const char *file, *directory;
-    bool json;
-};
-
-enum { CHECK_CONFIG = 1, CHECK_DIRECTORY, CHECK_JSON, CHECK_HELP };
-
-static int check_parse(struct check_options *options, int argc, char **argv)
+static int check_parse(struct client_options *options, int argc, char **argv)
 {
     static const struct option long_options[] = {
-        {"config", required_argument, NULL, CHECK_CONFIG},
-        {"directory", required_argument, NULL, CHECK_DIRECTORY},
-        {"json", no_argument, NULL, CHECK_JSON},
-        {"help", no_argument, NULL, CHECK_HELP},
+        CLIENT_FILE_OPTIONS,
+        {"json", no_argument, NULL, CLIENT_OPTION_JSON},
         {NULL, 0, NULL, 0},
     };
-    int option;
+    int option, code = CTL_OK;
 
     optind = 1;
     opterr = 0;
-    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        switch (option) {
-        case CHECK_CONFIG:
-            options->file = optarg;
-            break;
-        case CHECK_DIRECTORY:
-            options->directory = optarg;
-            break;
-        case CHECK_JSON:
-            options->json = true;
-            break;
-        case CHECK_HELP:
-            fputs(check_help, stdout);
-            return -1;
-        default:
-            return ctl_usage("check", "%s: no such option, or its value is missing",
-                             argv[optind - 1]);
-        }
-    }
-    if (argc - optind > 1 || (argc - optind == 1 && options->file != NULL))
+    while (code == CTL_OK && (option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+        (void)client_option(options, option, check_help, argv, &code);
+    if (code != CTL_OK)
+        return code;
+    if (argc - optind > 1 || (argc - optind == 1 && options->config != NULL))
         return ctl_usage("check", "%s: one configuration at a time", argv[argc - 1]);
     if (optind < argc)
-        options->file = argv[optind];
-    if (options->file == NULL)
-        options->file = "/etc/mllp-gateway/gateway.cfg";
+        options->config = argv[optind];
+    if (options->config == NULL)
+        options->config = CTL_CONFIG;
     return CTL_OK;
 }
 
@@ -85,29 +59,46 @@ static const char *const check_guards_words[] = {
 };
 #define CHECK_GUARDS_NOT_NEEDED "not-needed"
 
+/* The first peer that needs them; without one the first tunnel, which leads to this machine all the same.
+ * False: there are neither. */
+static bool check_guards_place(const struct config *config, char ret_setting[160],
+                               struct place *ret_place)
+{
+    const struct config_peer *peer = guards_first_peer(config);
+    const struct config_tunnel *tunnel = config->tunnel_count > 0 ? config->tunnels : NULL;
+
+    if (peer == NULL && tunnel == NULL)
+        return false;
+    if (peer != NULL)
+        snprintf(ret_setting, 160, "peers.%s.tunnel", peer->name != NULL ? peer->name : "?");
+    else
+        snprintf(ret_setting, 160, "tunnels.%s", tunnel->name != NULL ? tunnel->name : "?");
+    *ret_place = peer != NULL ? peer->place : tunnel->place;
+    return true;
+}
+
 /* Warnings, as a configuration may be checked on another machine. Its word; text: more, when loaded. */
 static const char *check_guards(const struct config *config, struct problems *problems,
                                 char ret_text[GUARDS_TEXT_BYTES])
 {
-    const struct config_peer *peer = guards_first_peer(config);
     enum guards_state state = GUARDS_NOT_VERIFIED;
+    struct place place;
     char setting[160];
 
-    if (peer == NULL)
+    if (!check_guards_place(config, setting, &place))
         return CHECK_GUARDS_NOT_NEEDED;
     /* What is wrong may be just what guards are made from. */
     if (problems->errors > 0)
         snprintf(ret_text, GUARDS_TEXT_BYTES, "the configuration has errors");
     else
         state = guards_look(config, ret_text);
-    snprintf(setting, sizeof setting, "peers.%s.tunnel", peer->name != NULL ? peer->name : "?");
     if (state == GUARDS_NOT_VERIFIED)
-        problems_add(problems, PROBLEM_WARNING, peer->place, setting,
+        problems_add(problems, PROBLEM_WARNING, place, setting,
                      "guards not verified: %s. Whether clear text could pass for a tunnel's is "
                      "not known",
                      ret_text);
     else if (state != GUARDS_LOADED)
-        problems_add(problems, PROBLEM_WARNING, peer->place, setting,
+        problems_add(problems, PROBLEM_WARNING, place, setting,
                      "guards %s: %s. Clear text may pass for a tunnel's here: load them with "
                      "deploy/guards",
                      state == GUARDS_MISSING ? "missing" : "not as they should be", ret_text);
@@ -153,21 +144,21 @@ static void check_print_text(const struct problems *problems, const struct confi
 
 int ctl_check(int argc, char **argv)
 {
-    struct check_options options = {0};
+    struct client_options options = {.command = "check"};
     struct problems problems;
     char text[GUARDS_TEXT_BYTES] = "";
     const char *guards = NULL;
     int code = check_parse(&options, argc, argv);
 
-    if (code != CTL_OK || options.file == NULL)
+    if (code != CTL_OK || options.config == NULL)
         return code < 0 ? CTL_OK : code;
     problems_init(&problems);
-    if (access(options.file, R_OK) < 0) {
+    if (access(options.config, R_OK) < 0) {
         code = errno == EACCES ? CTL_UNREACHABLE : CTL_REFUSED;
         problems_free(&problems);
-        return ctl_fail(code, "%s: %s", options.file, strerror(errno));
+        return ctl_fail(code, "%s: %s", options.config, strerror(errno));
     }
-    struct config *config = config_load_to_look_at(options.file, options.directory, &problems);
+    struct config *config = config_load_to_look_at(options.config, options.directory, &problems);
     if (config != NULL) {
         guards = check_guards(config, &problems, text);
         config_check_files(config, &problems);
@@ -177,7 +168,7 @@ int ctl_check(int argc, char **argv)
     if (options.json)
         check_print_json(&problems, guards);
     else
-        check_print_text(&problems, config, options.file);
+        check_print_text(&problems, config, options.config);
     if (!options.json && guards != NULL && strcmp(guards, check_guards_words[GUARDS_LOADED]) == 0)
         printf("guards: %s\n", text);
     code = problems.errors > 0 ? CTL_NOT_WELL : CTL_OK;

@@ -72,6 +72,27 @@ int client_parse(struct client_options *options, const char *help, int argc, cha
     return code;
 }
 
+int client_load_config(const struct client_options *options, struct config **ret_config)
+{
+    const char *file = options->config;
+    struct problems problems;
+    int code = CTL_OK;
+
+    if (access(file, R_OK) < 0)
+        return ctl_fail(errno == EACCES ? CTL_UNREACHABLE : CTL_REFUSED, "%s: %s", file,
+                        strerror(errno));
+    problems_init(&problems);
+    struct config *config = config_load(file, options->directory, &problems);
+    if (config == NULL) {
+        problems_print(&problems, stderr);
+        code = ctl_fail(CTL_NOT_WELL, "%s has errors: mllpctl check %s", file, file);
+    } else {
+        *ret_config = config;
+    }
+    problems_free(&problems);
+    return code;
+}
+
 /* ---- the socket ---- */
 
 /* *ret_path: free() it. */

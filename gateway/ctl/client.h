@@ -15,7 +15,9 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-/* What every command on the socket takes. */
+struct config;
+
+/* What every command on the socket takes; those on the configuration take a part of it. */
 struct client_options {
     const char *command; /* "queue list", for what is said */
     const char *socket, *config, *directory;
@@ -31,14 +33,18 @@ enum {
     CLIENT_OPTION_TIMEOUT,
     CLIENT_OPTION_HELP
 };
-#define CLIENT_LONG_OPTIONS                                                                        \
-    {"socket", required_argument, NULL, CLIENT_OPTION_SOCKET},                                     \
-        {"config", required_argument, NULL, CLIENT_OPTION_CONFIG},                                 \
+/* Commands that read the configuration and ask no gateway take these alone. */
+#define CLIENT_FILE_OPTIONS                                                                        \
+    {"config", required_argument, NULL, CLIENT_OPTION_CONFIG},                                     \
         {"directory", required_argument, NULL, CLIENT_OPTION_DIRECTORY},                           \
-        {"json", no_argument, NULL, CLIENT_OPTION_JSON},                                           \
-        {"timeout", required_argument, NULL, CLIENT_OPTION_TIMEOUT},                               \
     {                                                                                              \
         "help", no_argument, NULL, CLIENT_OPTION_HELP                                              \
+    }
+#define CLIENT_LONG_OPTIONS                                                                        \
+    CLIENT_FILE_OPTIONS, {"socket", required_argument, NULL, CLIENT_OPTION_SOCKET},                \
+        {"json", no_argument, NULL, CLIENT_OPTION_JSON},                                           \
+    {                                                                                              \
+        "timeout", required_argument, NULL, CLIENT_OPTION_TIMEOUT                                  \
     }
 #define CLIENT_HELP                                                                                \
     "  --socket PATH   the gateway's control socket\n"                                             \
@@ -55,6 +61,9 @@ bool client_option(struct client_options *options, int option, const char *help,
  * the command's last word; at most arguments may follow. */
 int client_parse(struct client_options *options, const char *help, int argc, char **argv,
                  int arguments);
+
+/* For commands on the configuration: loads options->config. A CTL code; what is wrong has been said. */
+int client_load_config(const struct client_options *options, struct config **ret_config);
 
 /* Sends the request (taken over) and calls item for each member of "items" lines; *ret_result (may be
  * NULL) is the last line's "result". A CTL code; what went wrong has been said. */

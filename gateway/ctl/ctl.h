@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+#define CTL_CONFIG "/etc/mllp-gateway/gateway.cfg" /* without --config */
+
 enum ctl_exit {
     CTL_OK = 0,
     CTL_NOT_WELL = 1,    /* done, and the thing asked about is not well */

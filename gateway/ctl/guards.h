@@ -21,11 +21,17 @@
 #ifndef MLLPGW_CTL_GUARDS_H
 #define MLLPGW_CTL_GUARDS_H
 
+#include "base/span.h"
 #include "config/config.h"
 
 #include <stdio.h>
 
 #define GUARDS_TABLE "mllpgw_guard"
+/* By these two the routes are known as ours. The metric: a route that somebody else made to exactly the
+ * same network wins, and what takes it in the clear is rejected all the same. */
+#define GUARDS_ROUTE_PROTOCOL "213"
+#define GUARDS_ROUTE_METRIC "1000000"
+#define GUARDS_ROUTE_MARK "proto " GUARDS_ROUTE_PROTOCOL " metric " GUARDS_ROUTE_METRIC
 #define GUARDS_OPEN_PORTS 8
 #define GUARDS_COMMENT_BYTES 128 /* nft takes no more */
 #define GUARDS_VERSION_BYTES 33
@@ -90,16 +96,22 @@ void guards_print(const struct guards *guards, FILE *out);
 /* The listener that an option would open to clear text; NULL: none. */
 const struct config_listener *guards_opened_listener(const struct config *config,
                                                      const struct guards_options *options);
-/* Is there a peer that must come through a tunnel? NULL: no, and no guards are needed. */
+/* Is there a peer that must come through a tunnel? NULL: no. */
 const struct config_peer *guards_first_peer(const struct config *config);
 
 /* ---- are they there? ---- */
 
 enum guards_state { GUARDS_LOADED, GUARDS_MISSING, GUARDS_DIFFER, GUARDS_NOT_VERIFIED };
 
-/* json: what `nft -j list table inet mllpgw_guard` printed. GUARDS_LOADED or GUARDS_DIFFER, or
- * GUARDS_NOT_VERIFIED when it can't be read; ret_text says in words what is the matter. */
-enum guards_state guards_compare(const struct config *config, const char *json, size_t length,
+/* What is loaded, as JSON: what `nft -j list table inet mllpgw_guard` printed, and for IPv4 and IPv6
+ * `ip -j route show` of the unreachable routes that carry our mark (GUARDS_ROUTE_MARK). */
+struct guards_listing {
+    struct span table, routes[2];
+};
+
+/* GUARDS_LOADED or GUARDS_DIFFER, or GUARDS_NOT_VERIFIED when something can't be read that would have
+ * to be there; ret_text says in words what is the matter. */
+enum guards_state guards_compare(const struct config *config, const struct guards_listing *listing,
                                  char ret_text[GUARDS_TEXT_BYTES]);
 /* The same of this network namespace. Without the right to look: GUARDS_NOT_VERIFIED, never more. */
 enum guards_state guards_look(const struct config *config, char ret_text[GUARDS_TEXT_BYTES]);

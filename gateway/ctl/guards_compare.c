@@ -1,4 +1,4 @@
-/* Whether the table that is loaded is the one that the configuration wants. */
+/* Whether the table and the routes that are loaded are those that the configuration wants. */
 #include "ctl/guards.h"
 
 #include <errno.h>
@@ -121,10 +121,91 @@ static enum guards_state compare_rules(const struct guards *guards, const json_t
         if (state != GUARDS_LOADED)
             return state;
     }
+    return GUARDS_LOADED;
+}
+
+/* ---- routes ---- */
+
+/* "10.10.0.0/24" of "route replace unreachable 10.10.0.0/24 ..." */
+static bool leads_to(const char *route, const char *network)
+{
+    char own[64] = "";
+    return sscanf(route, "%*s %*s %*s %63s", own) == 1 && strcmp(own, network) == 0;
+}
+
+static bool is_wanted(const struct guards *guards, const char *network)
+{
+    for (size_t i = 0; i < guards->route_count; i++) {
+        if (leads_to(guards->routes[i], network))
+            return true;
+    }
+    return false;
+}
+
+static bool is_loaded(const json_t *loaded, const char *route)
+{
+    const json_t *each;
+    size_t i;
+
+    json_array_foreach(loaded, i, each)
+    {
+        if (leads_to(route, string_of(each, "dst")))
+            return true;
+    }
+    return false;
+}
+
+/* Those of one family. */
+static enum guards_state compare_family(const struct guards *guards, const json_t *loaded, bool v6,
+                                        char ret_text[GUARDS_TEXT_BYTES])
+{
+    const json_t *each;
+    size_t i;
+
+    for (i = 0; i < guards->route_count; i++) {
+        const char *route = guards->routes[i];
+        if ((strchr(route, ':') != NULL) != v6 || is_loaded(loaded, route))
+            continue;
+        if (!json_is_array(loaded)) {
+            snprintf(ret_text, GUARDS_TEXT_BYTES,
+                     "ip could not list the routes (package iproute2)");
+            return GUARDS_NOT_VERIFIED;
+        }
+        char network[64] = "";
+        (void)sscanf(route, "%*s %*s %*s %63s", network);
+        return differ(ret_text, "the unreachable route to %s is missing", network);
+    }
+    json_array_foreach(loaded, i, each)
+    {
+        if (!is_wanted(guards, string_of(each, "dst")))
+            return differ(ret_text, "there is an older unreachable route, to %s",
+                          string_of(each, "dst"));
+    }
+    return GUARDS_LOADED;
+}
+
+static enum guards_state compare_routes(const struct guards *guards,
+                                        const struct guards_listing *listing,
+                                        char ret_text[GUARDS_TEXT_BYTES])
+{
+    enum guards_state state = GUARDS_LOADED;
+
+    for (int v6 = 0; v6 < 2 && state == GUARDS_LOADED; v6++) {
+        const struct span *text = &listing->routes[v6];
+        json_t *loaded = text->length > 0 ? json_loadb(text->data, text->length, 0, NULL) : NULL;
+        state = compare_family(guards, loaded, v6 == 1, ret_text);
+        json_decref(loaded);
+    }
+    return state;
+}
+
+/* ---- all of it ---- */
+
+static void say_loaded(const struct guards *guards, char ret_text[GUARDS_TEXT_BYTES])
+{
     snprintf(ret_text, GUARDS_TEXT_BYTES, "loaded (%s ESP%s)",
              guards->options.esp == GUARDS_KERNEL ? "kernel" : "userspace",
              guards->options.open_count > 0 ? ", with ports open to clear text" : "");
-    return GUARDS_LOADED;
 }
 
 /* What the guards can't do for a tunnel is no less a hole for being loaded. */
@@ -138,6 +219,7 @@ static const char *guards_hole(const struct guards *guards)
 }
 
 static enum guards_state compare(const struct config *config, const json_t *all,
+                                 const struct guards_listing *listing,
                                  char ret_text[GUARDS_TEXT_BYTES])
 {
     const char *loaded = string_of(nth(all, "rule", "chain", GUARDS_VERSION_CHAIN, 0), "comment");
@@ -162,24 +244,28 @@ static enum guards_state compare(const struct config *config, const json_t *all,
                                  "version");
     else
         state = compare_rules(&guards, all, ret_text);
+    if (state == GUARDS_LOADED)
+        state = compare_routes(&guards, listing, ret_text);
     const char *hole = state == GUARDS_LOADED ? guards_hole(&guards) : NULL;
     if (hole != NULL)
         state = differ(ret_text, "they are loaded, but %s", hole);
+    else if (state == GUARDS_LOADED)
+        say_loaded(&guards, ret_text);
     guards_free(&guards);
     return state;
 }
 
-enum guards_state guards_compare(const struct config *config, const char *json, size_t length,
+enum guards_state guards_compare(const struct config *config, const struct guards_listing *listing,
                                  char ret_text[GUARDS_TEXT_BYTES])
 {
-    json_t *root = json_loadb(json, length, 0, NULL);
+    json_t *root = json_loadb(listing->table.data, listing->table.length, 0, NULL);
     const json_t *all = json_object_get(root, "nftables");
     enum guards_state state = GUARDS_NOT_VERIFIED;
 
     if (!json_is_array(all))
         snprintf(ret_text, GUARDS_TEXT_BYTES, "nft printed something that is not its JSON");
     else
-        state = compare(config, all, ret_text);
+        state = compare(config, all, listing, ret_text);
     json_decref(root);
     return state;
 }

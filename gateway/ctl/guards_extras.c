@@ -4,10 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* By these the routes are known as ours. The metric: a route that somebody else made to exactly the
- * same network wins, and what takes it in the clear is rejected all the same. */
-#define ROUTE_MARK "proto 213 metric 1000000"
-
 /* ---- TCP segments ---- */
 
 static int mss_of(const struct guards_subject *subject)
@@ -86,8 +82,9 @@ int guards_add_routes(const struct guards_subject *subject)
                                     subject->tunnel->name, guards_print_network(&network, text),
                                     end->remote, end->name);
         else
-            error = guards_add_route(subject->guards, "route replace unreachable %s " ROUTE_MARK,
-                                     guards_print_network(&network, text));
+            error =
+                guards_add_route(subject->guards, "route replace unreachable %s " GUARDS_ROUTE_MARK,
+                                 guards_print_network(&network, text));
     }
     return error;
 }

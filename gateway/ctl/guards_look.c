@@ -1,4 +1,4 @@
-/* Asks nft what is loaded in this network namespace. */
+/* Asks nft and ip what is loaded in this network namespace. */
 #include "ctl/guards.h"
 
 #include <errno.h>
@@ -14,8 +14,11 @@
 #define OUTPUT_BYTES                                                                               \
     ((size_t)64 * 1024 * 1024) /* others' tables are not in it; ours is far smaller */
 
-static const char *const nft_places[] = {"/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft",
-                                         "/usr/local/sbin/nft"};
+#define PLACES 4
+
+static const char *const nft_places[PLACES] = {"/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft",
+                                               "/usr/local/sbin/nft"};
+static const char *const ip_places[PLACES] = {"/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip", "/bin/ip"};
 
 static bool may_look(void)
 {
@@ -32,16 +35,16 @@ static bool may_look(void)
     return (effective >> CAP_NET_ADMIN & 1) != 0;
 }
 
-static const char *find_nft(void)
+static const char *find(const char *const places[PLACES])
 {
-    for (size_t i = 0; i < sizeof nft_places / sizeof *nft_places; i++) {
-        if (access(nft_places[i], X_OK) == 0)
-            return nft_places[i];
+    for (size_t i = 0; i < PLACES; i++) {
+        if (access(places[i], X_OK) == 0)
+            return places[i];
     }
     return NULL;
 }
 
-static int start(const char *nft, char *const arguments[], int output, pid_t *ret_pid)
+static int start(const char *program, char *const arguments[], int output, pid_t *ret_pid)
 {
     char *const environment[] = {(char[]){"LC_ALL=C"}, NULL};
     posix_spawn_file_actions_t actions;
@@ -55,7 +58,7 @@ static int start(const char *nft, char *const arguments[], int output, pid_t *re
     if (error == 0)
         error = posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     if (error == 0)
-        error = posix_spawn(ret_pid, nft, &actions, NULL, arguments, environment);
+        error = posix_spawn(ret_pid, program, &actions, NULL, arguments, environment);
     posix_spawn_file_actions_destroy(&actions);
     return -error;
 }
@@ -95,8 +98,8 @@ static int read_all(int fd, char **ret_text, size_t *ret_length)
     return 0;
 }
 
-/* What nft printed; free() it. 0, negative errno, or -EPROTO when it ended with an error. */
-static int run(const char *nft, char *const arguments[], char **ret_text, size_t *ret_length)
+/* What it printed; free() it. 0, negative errno, or -EPROTO when it ended with an error. */
+static int run(const char *program, char *const arguments[], char **ret_text, size_t *ret_length)
 {
     int ends[2], status = 0;
     size_t length = 0;
@@ -105,7 +108,7 @@ static int run(const char *nft, char *const arguments[], char **ret_text, size_t
 
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;
-    int error = start(nft, arguments, ends[1], &pid);
+    int error = start(program, arguments, ends[1], &pid);
     close(ends[1]);
     if (error == 0) {
         error = read_all(ends[0], &text, &length);
@@ -154,6 +157,42 @@ static int find_table(const char *text, size_t length, bool *ret_found)
     return error;
 }
 
+/* What ip says of our routes of one family; free() it. NULL: it can't be asked. */
+static char *list_routes(const char *ip, bool v6, size_t *ret_length)
+{
+    char *const arguments[] = {(char[]){"ip"},
+                               (char[]){"-j"},
+                               v6 ? (char[]){"-6"} : (char[]){"-4"},
+                               (char[]){"route"},
+                               (char[]){"show"},
+                               (char[]){"proto"},
+                               (char[]){GUARDS_ROUTE_PROTOCOL},
+                               (char[]){"metric"},
+                               (char[]){GUARDS_ROUTE_METRIC},
+                               (char[]){"type"},
+                               (char[]){"unreachable"},
+                               NULL};
+    char *text = NULL;
+
+    *ret_length = 0;
+    return ip != NULL && run(ip, arguments, &text, ret_length) == 0 ? text : NULL;
+}
+
+static enum guards_state compare(const struct config *config, const char *table, size_t length,
+                                 char ret_text[GUARDS_TEXT_BYTES])
+{
+    const char *ip = find(ip_places);
+    size_t length4, length6;
+    char *routes4 = list_routes(ip, false, &length4), *routes6 = list_routes(ip, true, &length6);
+    const struct guards_listing listing = {.table = {table, length},
+                                           .routes = {{routes4, length4}, {routes6, length6}}};
+    enum guards_state state = guards_compare(config, &listing, ret_text);
+
+    free(routes4);
+    free(routes6);
+    return state;
+}
+
 /* Tables are listed first: an error of `list table` could mean anything. */
 static enum guards_state look(const struct config *config, const char *nft,
                               char ret_text[GUARDS_TEXT_BYTES])
@@ -184,14 +223,14 @@ static enum guards_state look(const struct config *config, const char *nft,
         error = run(nft, table, &text, &length);
     if (error != 0)
         return not_verified(ret_text, "nft could not list what is loaded");
-    enum guards_state state = guards_compare(config, text, length, ret_text);
+    enum guards_state state = compare(config, text, length, ret_text);
     free(text);
     return state;
 }
 
 enum guards_state guards_look(const struct config *config, char ret_text[GUARDS_TEXT_BYTES])
 {
-    const char *nft = find_nft();
+    const char *nft = find(nft_places);
 
     if (!may_look())
         return not_verified(ret_text, "only root, or who has CAP_NET_ADMIN, may look");

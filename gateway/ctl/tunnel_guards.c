@@ -1,12 +1,8 @@
 /* mllpctl tunnel guards. */
-#include "ctl/ctl.h"
+#include "ctl/client.h"
 #include "ctl/guards.h"
 
-#include <errno.h>
-#include <getopt.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char guards_help[] =
     "usage: mllpctl tunnel guards [OPTIONS]\n"
@@ -19,29 +15,20 @@ static const char guards_help[] =
     "  --kernel         the kernel does ESP\n"
     "  --open PORT,...  TCP ports that stay reachable without a tunnel (ssh, probes), at most 8\n"
     "  --routes         print the unreachable routes instead, for `ip -batch`\n"
-    "  --check          print nothing but whether what is loaded here is what FILE wants; all\n"
-    "                   other options are those it was loaded with\n"
-    "  --config FILE    the configuration (default /etc/mllp-gateway/gateway.cfg)\n"
+    "  --check          print nothing but whether what is loaded here, table and routes, is what\n"
+    "                   FILE wants; all other options are those it was loaded with\n"
+    "  --config FILE    the configuration (default " CTL_CONFIG ")\n"
     "  --directory DIR  where relative paths start (default: where FILE is)\n"
     "\n"
     "Exit code of --check: 1 when they are missing or others, 3 when that can't be seen.\n";
 
 struct tunnel_guards_options {
-    const char *file, *directory;
+    struct client_options client;
     struct guards_options guards;
     bool routes, check;
 };
 
-enum {
-    OPTION_USERSPACE = 1,
-    OPTION_KERNEL,
-    OPTION_OPEN,
-    OPTION_ROUTES,
-    OPTION_CHECK,
-    OPTION_CONFIG,
-    OPTION_DIRECTORY,
-    OPTION_HELP
-};
+enum { OPTION_USERSPACE = 1, OPTION_KERNEL, OPTION_OPEN, OPTION_ROUTES, OPTION_CHECK };
 
 static int parse_open(struct guards_options *options, const char *text)
 {
@@ -63,6 +50,8 @@ static int parse_open(struct guards_options *options, const char *text)
 
 static int take_option(struct tunnel_guards_options *options, int option, char **argv)
 {
+    int code = CTL_OK;
+
     switch (option) {
     case OPTION_USERSPACE:
         options->guards.esp = GUARDS_USERSPACE;
@@ -78,32 +67,21 @@ static int take_option(struct tunnel_guards_options *options, int option, char *
     case OPTION_CHECK:
         options->check = true;
         return CTL_OK;
-    case OPTION_CONFIG:
-        options->file = optarg;
-        return CTL_OK;
-    case OPTION_DIRECTORY:
-        options->directory = optarg;
-        return CTL_OK;
-    case OPTION_HELP:
-        fputs(guards_help, stdout);
-        return -1;
     default:
-        return ctl_usage("tunnel guards", "%s: no such option, or its value is missing",
-                         argv[optind - 1]);
+        (void)client_option(&options->client, option, guards_help, argv, &code);
+        return code;
     }
 }
 
 static int parse(struct tunnel_guards_options *options, int argc, char **argv)
 {
     static const struct option long_options[] = {
+        CLIENT_FILE_OPTIONS,
         {"userspace", no_argument, NULL, OPTION_USERSPACE},
         {"kernel", no_argument, NULL, OPTION_KERNEL},
         {"open", required_argument, NULL, OPTION_OPEN},
         {"routes", no_argument, NULL, OPTION_ROUTES},
         {"check", no_argument, NULL, OPTION_CHECK},
-        {"config", required_argument, NULL, OPTION_CONFIG},
-        {"directory", required_argument, NULL, OPTION_DIRECTORY},
-        {"help", no_argument, NULL, OPTION_HELP},
         {NULL, 0, NULL, 0},
     };
     int option;
@@ -135,7 +113,7 @@ static int print_guards(const struct config *config, const struct tunnel_guards_
         fprintf(stderr, "mllpctl: note: %s\n", guards.notes[i]);
     if (config->tunnel_count == 0)
         fprintf(stderr, "mllpctl: note: %s has no tunnels: there is nothing to guard\n",
-                options->file);
+                options->client.config);
     if (options->routes) {
         for (size_t i = 0; i < guards.route_count; i++)
             puts(guards.routes[i]);
@@ -171,27 +149,16 @@ static int check_guards(const struct config *config)
 
 int ctl_tunnel_guards(int argc, char **argv)
 {
-    struct tunnel_guards_options options = {.file = "/etc/mllp-gateway/gateway.cfg"};
-    struct problems problems;
+    struct tunnel_guards_options options = {
+        .client = {.command = "tunnel guards", .config = CTL_CONFIG}};
+    struct config *config = NULL;
     int code = parse(&options, argc, argv);
 
     if (code != CTL_OK)
         return code < 0 ? CTL_OK : code;
-    if (access(options.file, R_OK) < 0)
-        return ctl_fail(errno == EACCES ? CTL_UNREACHABLE : CTL_REFUSED, "%s: %s", options.file,
-                        strerror(errno));
-    problems_init(&problems);
-    struct config *config = config_load(options.file, options.directory, &problems);
-    if (config == NULL) {
-        problems_print(&problems, stderr);
-        code =
-            ctl_fail(CTL_NOT_WELL, "%s has errors: mllpctl check %s", options.file, options.file);
-    } else if (options.check) {
-        code = check_guards(config);
-    } else {
-        code = print_guards(config, &options);
-    }
+    code = client_load_config(&options.client, &config);
+    if (code == CTL_OK)
+        code = options.check ? check_guards(config) : print_guards(config, &options);
     config_free(&config);
-    problems_free(&problems);
     return code;
 }

@@ -352,6 +352,7 @@ static void at_most_a_hundred_are_kept(void **state)
 static void shipped_files_are_good(void **state)
 {
     static const char *const files[] = {"gateway.cfg",
+                                        "tunnel-demo.cfg",
                                         "examples/two-hospitals-http.cfg",
                                         "examples/delivered.cfg",
                                         "examples/behind-proxy.cfg",

@@ -384,14 +384,45 @@ static json_t *listing(const struct guards *guards)
     return json_pack("{s:o}", "nftables", all);
 }
 
-static enum guards_state compared(const struct config *config, json_t *root, const char *words)
+/* The routes that `ip -j` prints when those and no others are loaded. */
+static char *routes_of(const struct guards *guards, bool v6)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < guards->route_count; i++) {
+        char network[64];
+        assert_int_equal(sscanf(guards->routes[i], "route replace unreachable %63s", network), 1);
+        if ((strchr(network, ':') != NULL) == v6)
+            json_array_append_new(
+                all, json_pack("{s:s s:s s:[]}", "type", "unreachable", "dst", network, "flags"));
+    }
+    char *text = json_dumps(all, 0);
+    json_decref(all);
+    return text;
+}
+
+static enum guards_state compared_with(const struct config *config, json_t *root, const char *ipv4,
+                                       const char *ipv6, const char *words)
 {
     char text[GUARDS_TEXT_BYTES] = "", *json = json_dumps(root, 0);
-    enum guards_state state = guards_compare(config, json, strlen(json), text);
+    const struct guards_listing listing = {span_of_string(json),
+                                           {span_of_string(ipv4), span_of_string(ipv6)}};
+    enum guards_state state = guards_compare(config, &listing, text);
     if (strstr(text, words) == NULL)
         fail_msg("\"%s\" does not say \"%s\"", text, words);
     free(json);
     json_decref(root);
+    return state;
+}
+
+/* With the routes that charon's own ESP would want. */
+static enum guards_state compared(const struct config *config, json_t *root, const char *words)
+{
+    struct guards guards = guards_of(config, GUARDS_USERSPACE);
+    char *ipv4 = routes_of(&guards, false), *ipv6 = routes_of(&guards, true);
+    enum guards_state state = compared_with(config, root, ipv4, ipv6, words);
+    free(ipv4);
+    free(ipv6);
+    guards_free(&guards);
     return state;
 }
 
@@ -425,8 +456,12 @@ static void test_the_wanted_ones_are_loaded(void **state)
             options.open[options.open_count % GUARDS_OPEN_PORTS] =
                 (uint16_t)(60000 + options.open_count);
             assert_int_equal(guards_make(config, &options, &guards), 0);
-            assert_int_equal(compared(config, listing(&guards), esp ? "kernel" : "userspace"),
+            char *ipv4 = routes_of(&guards, false), *ipv6 = routes_of(&guards, true);
+            assert_int_equal(compared_with(config, listing(&guards), ipv4, ipv6,
+                                           esp ? "loaded (kernel" : "loaded (userspace"),
                              GUARDS_LOADED);
+            free(ipv4);
+            free(ipv6);
             guards_free(&guards);
         }
     }
@@ -508,22 +543,70 @@ static void test_changed_ones_are_not(void **state)
     config_free(&config);
 }
 
+#define IPV4 "[{\"dst\": \"10.10.0.0/16\"}, {\"dst\": \"10.30.0.0/16\"}]"
+#define IPV6 "[{\"type\": \"unreachable\", \"dst\": \"fd00:30::5\", \"dev\": \"lo\"}]"
+
+/* The table alone is half of the guards. */
+static void test_routes_are_looked_at(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *ipv4, *ipv6, *words;
+        enum guards_state state;
+    } cases[] = {
+        {IPV4, IPV6, "loaded (userspace ESP)", GUARDS_LOADED},
+        {"[]", IPV6, "the unreachable route to 10.10.0.0/16 is missing", GUARDS_DIFFER},
+        {"[{\"dst\": \"10.10.0.0/16\"}]", IPV6, "route to 10.30.0.0/16 is missing", GUARDS_DIFFER},
+        {"[5, null, {\"dst\": 7}, {}]", IPV6, "route to 10.10.0.0/16 is missing", GUARDS_DIFFER},
+        {IPV4, "[ ]", "the unreachable route to fd00:30::5 is missing", GUARDS_DIFFER},
+        {"[{\"dst\": \"10.10.0.0/24\"}, {\"dst\": \"10.30.0.0/16\"}]", IPV6,
+         "route to 10.10.0.0/16 is missing", GUARDS_DIFFER},
+        {"[{\"dst\": \"10.10.0.0/16\"}, {\"dst\": \"10.30.0.0/16\"}, {\"dst\": \"10.9.0.0/16\"}]",
+         IPV6, "there is an older unreachable route, to 10.9.0.0/16", GUARDS_DIFFER},
+        /* What can't be seen is never taken for there, nor for missing. */
+        {"", IPV6, "ip could not list the routes", GUARDS_NOT_VERIFIED},
+        {IPV4, "", "ip could not list the routes", GUARDS_NOT_VERIFIED},
+        {IPV4, "{\"dst\": \"fd00:30::5\"}", "ip could not list the routes", GUARDS_NOT_VERIFIED},
+        {IPV4, "[", "ip could not list the routes", GUARDS_NOT_VERIFIED},
+    };
+    struct config *config = config_of(BOTH);
+    struct guards guards = guards_of(config, GUARDS_USERSPACE);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(
+            compared_with(config, listing(&guards), cases[i].ipv4, cases[i].ipv6, cases[i].words),
+            cases[i].state);
+    guards_free(&guards);
+
+    /* ESP in the kernel wants none, and needs no ip to know; old ones are in its way. */
+    guards = guards_of(config, GUARDS_KERNEL);
+    assert_int_equal(compared_with(config, listing(&guards), "", "", "loaded (kernel ESP)"),
+                     GUARDS_LOADED);
+    assert_int_equal(compared_with(config, listing(&guards), IPV4, "[]", "older unreachable route"),
+                     GUARDS_DIFFER);
+    guards_free(&guards);
+    config_free(&config);
+}
+
+static enum guards_state table_compared(const struct config *config, const char *json)
+{
+    const struct guards_listing listing = {.table = span_of_string(json)};
+    char text[GUARDS_TEXT_BYTES];
+    return guards_compare(config, &listing, text);
+}
+
 static void test_what_is_none_of_ours(void **state)
 {
     (void)state;
     struct config *config = config_of(BOTH);
-    char text[GUARDS_TEXT_BYTES];
     static const char *const others[] = {
         "", "[]", "{}", "{\"nftables\": 5}", "\xff", "{\"nftables\": ["};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        assert_int_equal(guards_compare(config, others[i], strlen(others[i]), text),
-                         GUARDS_NOT_VERIFIED);
+        assert_int_equal(table_compared(config, others[i]), GUARDS_NOT_VERIFIED);
     static const char *const strange[] = {
         "{\"nftables\": []}", "{\"nftables\": [5, null, {\"rule\": 7}, {\"chain\": {}}]}",
         "{\"nftables\": [{\"rule\": {\"chain\": \"made_from\", \"comment\": \"mllpgw-guard 1 both x\"}}]}"};
     for (size_t i = 0; i < sizeof strange / sizeof *strange; i++)
-        assert_int_equal(guards_compare(config, strange[i], strlen(strange[i]), text),
-                         GUARDS_DIFFER);
+        assert_int_equal(table_compared(config, strange[i]), GUARDS_DIFFER);
     config_free(&config);
 }
 
@@ -567,6 +650,7 @@ int main(void)
         cmocka_unit_test(test_the_wanted_ones_are_loaded),
         cmocka_unit_test(test_older_ones_are_not),
         cmocka_unit_test(test_changed_ones_are_not),
+        cmocka_unit_test(test_routes_are_looked_at),
         cmocka_unit_test(test_what_is_none_of_ours),
         cmocka_unit_test(test_version_reads_only_its_own),
     };

@@ -104,12 +104,13 @@ static void comparing_without_memory_verifies_nothing(void **state)
     static const char json[] =
         "{\"nftables\": [{\"rule\": {\"chain\": \"made_from\", \"comment\": \"mllpgw-guard 1 "
         "userspace 0123456789abcdef0123456789abcdef\"}}]}";
+    const struct guards_listing listing = {.table = {json, sizeof json - 1}};
     struct config *config = load();
     char text[GUARDS_TEXT_BYTES];
 
-    assert_int_equal(guards_compare(config, json, strlen(json), text), GUARDS_DIFFER);
+    assert_int_equal(guards_compare(config, &listing, text), GUARDS_DIFFER);
     countdown = 0;
-    assert_int_equal(guards_compare(config, json, strlen(json), text), GUARDS_NOT_VERIFIED);
+    assert_int_equal(guards_compare(config, &listing, text), GUARDS_NOT_VERIFIED);
     assert_int_equal(countdown, -1);
     config_free(&config);
 }
