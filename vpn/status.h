@@ -2,7 +2,8 @@
  * status: the status document: how the tunnels are, as mllp-tunneld tells the gateway. One line of
  * JSON, at most STATUS_LINE_MAXIMUM bytes with its newline; vpn/README.md describes its fields.
  *
- * Spans and ages only, no absolute times: whoever reads it counts on from when the line came.
+ * Spans and ages only, no absolute times: whoever reads it counts on from when the line came. When a
+ * certificate runs out is the only date, as that is what the certificate says.
  * What tells of other processes (identities, alerts) is written as printable ASCII, other bytes as
  * "?". The reader passes over fields that it does not know, and takes nothing of a line in which one
  * that it knows has a wrong type or is out of bounds.
@@ -23,6 +24,11 @@
 #define STATUS_NAME_BYTES 65 /* of a tunnel */
 #define STATUS_TEXT_BYTES SA_TEXT_BYTES
 #define STATUS_NOT_SAID SA_NOT_SAID
+
+#define STATUS_DATE_MAXIMUM INT64_C(253402300799) /* the end of the year 9999 */
+
+/* Its fields for tunnel.h's ends. */
+extern const char *const status_end_keys[TUNNEL_ENDS];
 
 /* A CHILD SA that carries traffic now. */
 struct status_child {
@@ -54,6 +60,7 @@ struct status_tunnel {
     uint64_t rekeys, flaps;
     char alert[ALERT_TEXT_BYTES]; /* empty: none yet */
     int64_t alert_s;
+    int64_t ends_s[TUNNEL_ENDS]; /* since 1970; or STATUS_NOT_SAID */
     char (*warnings)[STATUS_TEXT_BYTES];
     size_t warning_count;
 };

@@ -106,8 +106,10 @@ static inline void show_warnings(struct play *play)
     const struct tunnel *tunnel = tunnels_find(play->tunnels, "site");
 
     for (unsigned i = 0; i < TUNNEL_WARNINGS; i++) {
+        char text[ALERT_TEXT_BYTES];
+        tunnel_warning_text(tunnel, (enum tunnel_warning)(1u << i), text);
         if (tunnel->warnings & 1u << i)
-            say(play, "%s\n", tunnel_warning_text((enum tunnel_warning)(1u << i)));
+            say(play, "%s\n", text);
     }
 }
 
