@@ -187,7 +187,7 @@ static void keep_crls(struct keeper *keeper, struct keeper_entry *entry)
     keeper->proof.revoked = (struct validity_revoked){0};
 }
 
-static void keep_ends(struct keeper *keeper, const struct keeper_entry *entry, bool crls_only)
+static void keep_ends(struct keeper *keeper, const struct keeper_entry *entry)
 {
     const struct proof *proof = &keeper->proof;
     int64_t ends_s[TUNNEL_ENDS];
@@ -197,7 +197,7 @@ static void keep_ends(struct keeper *keeper, const struct keeper_entry *entry, b
         return;
     memcpy(ends_s, tunnel->ends_s, sizeof ends_s);
     ends_s[TUNNEL_END_CRL] = proof->crls_end_s;
-    if (!crls_only) {
+    if (!keeper->crls_only) {
         ends_s[TUNNEL_END_CERTIFICATE] = proof->chain_end_s;
         ends_s[TUNNEL_END_REMOTE_CA] = proof->roots_end_s;
     }
@@ -211,20 +211,20 @@ static void take_connection(struct keeper *keeper, struct keeper_entry *entry)
     entry->loaded = entry->terms_known = true;
     memcpy(entry->terms, keeper->terms, sizeof entry->terms);
     keep_crls(keeper, entry);
-    keep_ends(keeper, entry, false);
+    keep_ends(keeper, entry);
 }
 
-/* In force now, where they were all that was to be loaded. */
+/* In force now. What they revoke counts as known once no SA from before is left: lost before that, charon
+ * is told again. */
 static void take_crls(struct keeper *keeper, struct keeper_entry *entry)
 {
-    const struct keeper_step *next = &keeper->steps[keeper->step + 1];
-
-    if (next->kind != KEEPER_END_REVOKED_SAS)
+    if (!keeper->crls_only)
         return;
     TUNNELD_LOG(CONFIG_LOG_INFO, "tunnel-crl-loaded", TUNNELD_TEXT("tunnel", entry->config->name),
                 TUNNELD_TEXT("revokes_more", keeper->changed ? "yes" : "no"));
-    keep_crls(keeper, entry);
-    keep_ends(keeper, entry, true);
+    if (!keeper->changed)
+        keep_crls(keeper, entry);
+    keep_ends(keeper, entry);
 }
 
 static void take_success(struct keeper *keeper, struct keeper_step *step, struct vici_text answer)
@@ -283,9 +283,12 @@ static void take_failure(struct keeper *keeper, const struct keeper_step *step, 
                                          [KEEPER_LOAD_CRL] = "revocation list",
                                          [KEEPER_FORGET_CRLS] = "revocation list",
                                          [KEEPER_LOAD_CONNECTION] = "connection"};
+    struct keeper_entry *entry = is_of_tunnel(step->kind) ? keeper_find(keeper, step->name) : NULL;
 
     if (is_vital(step->kind)) {
         keeper_tell_refusal(keeper, step->name, things[step->kind], why);
+        if (entry != NULL && !keeper->crls_only)
+            entry->loaded = false; /* not as it is to be: the next look tries again */
         skip_tunnel(keeper);
         return;
     }
@@ -299,12 +302,15 @@ static void on_step_done(void *context, enum vici_outcome outcome, struct vici_t
 {
     struct keeper *keeper = context;
     struct keeper_step *step = &keeper->steps[keeper->step];
+    struct keeper_entry *entry;
     char why[LOAD_TEXT_BYTES];
     bool lists = step->kind <= KEEPER_GET_CONNECTIONS;
 
     if (outcome == VICI_OUTCOME_LOST)
         return; /* keeper_load_forget() follows */
     keeper->step_waits = false;
+    if (step->kind == KEEPER_END_REVOKED_SAS && (entry = keeper_find(keeper, step->name)) != NULL)
+        keep_crls(keeper, entry); /* ended, or there were none */
     if (outcome == VICI_OUTCOME_UNKNOWN_COMMAND)
         take_failure(keeper, step, "this charon has no such command");
     else if (lists || load_succeeded(answer, why))

@@ -92,6 +92,7 @@ struct keeper {
     bool load_again;  /* asked for while loading */
     bool load_broken; /* out of memory: the next look does it anew */
     int64_t look_ms;  /* when to look again */
+    bool crls_only;   /* of the tunnel whose steps are in work; else all of it */
     bool changed;     /* the tunnel whose steps are in work is not to stay as it was */
     uint8_t terms[LOAD_TERMS_BYTES]; /* it is to be so */
     struct proof proof;              /* of the tunnel whose steps are in work */

@@ -34,6 +34,7 @@ int keeper_step_read(struct keeper *keeper, const struct keeper_step *step,
     /* Before it is read: what is written meanwhile differs from it. */
     entry->crl = keeper_stamp_of(entry->config->crl);
     proof_free(&keeper->proof);
+    keeper->crls_only = !all;
     result = all ? proof_read(entry->config, &keeper->proof, ret_error)
                  : proof_read_crls(entry->config, &keeper->proof, ret_error);
     if (result == 0 && all)

@@ -404,6 +404,39 @@ static void test_a_change_that_charon_refuses(void **state)
                 "  info event=tunnel-loaded tunnel=a how=new\n");
 }
 
+/* Checked at the reload, gone when it is loaded: the tunnel stays as it was, and each look tries again. */
+static void test_a_key_that_vanished_since_the_reload(void **state)
+{
+    (void)state;
+    play_script(
+        LOADED_A
+        "put psk \n"
+        "config a\n"
+        "  > get-shared\n"
+        "< keys[ mllpgw-a ]\n"
+        "  > get-conns\n"
+        "< conns[ mllpgw-a ]\n"
+        "  error event=tunnel-refused tunnel=a what=files reason=\"/psk is empty: it should hold the secret in one line\"\n"
+        "put psk another-key-of-some-length-0123\n"
+        "at 60000\n"
+        "  > list-sas noblock=yes\n"
+        "  > get-shared\n"
+        "<\n"
+        "< keys[ mllpgw-a ]\n"
+        "  > get-conns\n"
+        "< conns[ mllpgw-a ]\n"
+        "  > unload-conn name=mllpgw-a\n"
+        "< success=yes\n"
+        "  > terminate ike=mllpgw-a timeout=-1\n"
+        "< success=yes\n"
+        "  > load-shared id=mllpgw-a type=ike data:31 192.0.2.1\n"
+        "< success=yes\n"
+        "  > load-conn mllpgw-a{ 192.0.2.1 aes256gcm16-prfsha384-ecp384\n"
+        "< success=yes\n"
+        "  info event=tunnel-loaded tunnel=a how=changed\n"
+        "put psk " KEY "\n");
+}
+
 /* As an mllp-tunneld leaves them that was killed after it unloaded a connection and before it ended the SAs. */
 static void test_sas_of_nobody_are_ended(void **state)
 {
@@ -474,7 +507,23 @@ static void test_crls_are_loaded_and_loaded_again(void **state)
                 "< success=yes\n"
                 "  > terminate ike=mllpgw-crl timeout=-1\n"
                 "  info event=tunnel-crl-loaded tunnel=crl revokes_more=yes\n"
-                "< success=yes\n");
+                /* Whether it was ended is not known: again. */
+                "broken\n"
+                "  error event=charon-lost reason=\"it broke\"\n"
+                "at 123000\n" GREETING ACCEPTED "< keys[ ]\n"
+                "  > get-conns\n"
+                "< conns[ mllpgw-crl ]\n"
+                "  > unload-conn name=mllpgw-crl\n"
+                "< success=yes\n"
+                "  > terminate ike=mllpgw-crl timeout=-1\n"
+                "< success=yes\n" LOAD_CERTIFICATE
+                "  > load-cert type=X509_CRL flag=NONE data:large\n"
+                "< success=yes\n"
+                "  > flush-certs type=X509_CRL\n"
+                "< success=yes\n"
+                "  > load-conn mllpgw-crl{ 192.0.2.5 aes256gcm16-prfsha384-ecp384\n"
+                "< success=yes\n"
+                "  info event=tunnel-loaded tunnel=crl how=changed\n");
 }
 
 #define UP_CRL                                                                                     \
@@ -579,6 +628,7 @@ int main(void)
         cmocka_unit_test(test_what_changed_is_ended_and_set_up_anew),
         cmocka_unit_test(test_what_changed_while_charon_was_away),
         cmocka_unit_test(test_a_change_that_charon_refuses),
+        cmocka_unit_test(test_a_key_that_vanished_since_the_reload),
         cmocka_unit_test(test_sas_of_nobody_are_ended),
         cmocka_unit_test(test_crls_are_loaded_and_loaded_again),
         cmocka_unit_test(test_what_runs_out_is_told_once_a_day),
