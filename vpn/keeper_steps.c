@@ -48,13 +48,14 @@ int keeper_step_read(struct keeper *keeper, const struct keeper_step *step,
 int keeper_step_build(const struct keeper *keeper, const struct keeper_step *step,
                       const struct keeper_entry *entry, struct vici_builder *message)
 {
+    const struct config_tunnel *tunnel = entry != NULL ? entry->config : NULL;
     char name[LOAD_NAME_BYTES] = "";
 
-    if (entry != NULL)
-        load_name(entry->config->name, name);
+    if (tunnel != NULL)
+        load_name(tunnel->name, name);
     switch (step->kind) {
     case KEEPER_LOAD_SHARED:
-        return load_shared(entry->config, &keeper->proof, message);
+        return load_shared(tunnel, &keeper->proof, message);
     case KEEPER_LOAD_KEY:
         return load_key(&keeper->proof, message);
     case KEEPER_LOAD_CERTIFICATE:
@@ -64,7 +65,7 @@ int keeper_step_build(const struct keeper *keeper, const struct keeper_step *ste
     case KEEPER_FORGET_CRLS:
         return load_forget_crls(message);
     case KEEPER_LOAD_CONNECTION:
-        return load_connection(entry->config, &keeper->proof, message);
+        return load_connection(tunnel, &keeper->proof, message);
     case KEEPER_END_OLD_CONNECTION:
         return load_unload(name, message);
     case KEEPER_END_OLD_SAS:

@@ -60,7 +60,7 @@ struct taking {
     size_t count;
     int64_t end_s; /* the first one's */
     struct validity_revoked *revoked;
-    char *error; /* PEM_ERROR_MAX bytes */
+    char error[PEM_ERROR_MAX];
 };
 
 static void find_first_end(struct taking *taking, int64_t end_s)
@@ -111,17 +111,16 @@ static int take_crl(void *context, size_t number, const unsigned char *der, size
 static int read_blocks(const char *path, const char *name, pem_each_callback *each,
                        struct taking *taking, char *ret_error)
 {
+    char *error = taking->error;
     struct pem_file file;
-    char error[PEM_ERROR_MAX] = "";
     int result = pem_read(path, &file, error);
 
     taking->end_s = VALIDITY_UNKNOWN;
-    taking->error = error;
     if (result == 0) {
         result = pem_each(&file, name, each, taking, error);
         pem_free(&file);
         if (result == -ENOENT && error[0] == '\0')
-            snprintf(error, sizeof error, "there is no %s in it", taking->word);
+            snprintf(error, PEM_ERROR_MAX, "there is no %s in it", taking->word);
     }
     if (result != 0)
         snprintf(ret_error, PROOF_ERROR_BYTES, "%s: %s", path,
