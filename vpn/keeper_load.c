@@ -173,7 +173,9 @@ static void take_key(struct keeper *keeper, struct keeper_entry *entry, struct v
 
     load_value(answer, "id", id);
     snprintf(entry->key, sizeof entry->key, "%.*s", LOAD_NAME_BYTES - 1, id);
-    if (id[0] != '\0' && !load_names_have(&keeper->keys_before, entry->key) &&
+    /* Of so many keys not all are known: none is ours to remove then. */
+    if (id[0] != '\0' && keeper->keys_before.count < LOAD_NAMES_MAXIMUM &&
+        !load_names_have(&keeper->keys_before, entry->key) &&
         !load_names_have(&keeper->keys_ours, entry->key) &&
         load_names_add(&keeper->keys_ours, vici_text_of(entry->key)) != 0)
         keeper->load_broken = true;

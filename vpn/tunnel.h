@@ -21,6 +21,7 @@
 #define TUNNEL_SAS_MAXIMUM 256u /* of each kind, those that ended included */
 #define TUNNEL_LISTINGS_WITHOUT 2u
 #define TUNNEL_ONE_WAY_MS 30000
+#define TUNNEL_TRIED_MS 3000   /* an attempt that ended sooner says nothing */
 #define TUNNEL_SILENT_MS 10000 /* being set up for so long: it is said what is missing */
 #define TUNNEL_ONE_WAY_PACKETS 3u
 #define TUNNEL_FLAPS 3u /* within TUNNEL_FLAPS_MS: it is flapping */

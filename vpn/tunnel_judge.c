@@ -250,7 +250,9 @@ const char *tunnel_silence(struct tunnel *tunnel, int64_t now_ms, enum tunnel_st
 {
     bool connecting =
         tunnel->state == TUNNEL_CONNECTING && now_ms - tunnel->since_ms >= TUNNEL_SILENT_MS;
-    bool ended = was == TUNNEL_CONNECTING && tunnel->state == TUNNEL_DOWN;
+    /* Shorter: ended from this side, without an event, because it changed. */
+    bool ended = was == TUNNEL_CONNECTING && tunnel->state == TUNNEL_DOWN &&
+                 now_ms - was_since_ms >= TUNNEL_TRIED_MS;
     bool answered = tunnel->tried_answered;
     char host[64];
 

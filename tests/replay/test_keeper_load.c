@@ -2,6 +2,8 @@
 /* What is loaded into charon, in which order, what is left there and what is taken away. */
 #include "support/keeper_script.h"
 
+#include "vpn/load.h"
+
 static void test_what_is_left_over_goes_first_and_only_that(void **state)
 {
     (void)state;
@@ -130,6 +132,53 @@ static void test_private_keys_go_when_nobody_has_them_and_only_ours(void **state
                 "  > load-conn mllpgw-a{ 192.0.2.1 aes256gcm16-prfsha384-ecp384\n"
                 "< success=yes\n"
                 "  info event=tunnel-loaded tunnel=a how=new\n");
+}
+
+/* More keys than are remembered: one that was there before could be taken for ours. */
+static void test_of_too_many_private_keys_none_is_ours(void **state)
+{
+    static char script[65536];
+    size_t used = (size_t)snprintf(script, sizeof script,
+                                   "config cert\n"
+                                   "at 0\n" GREETING "< plugins[ charon vici ]\n"
+                                   "  > register list-sa\n"
+                                   "  > list-sas noblock=yes\n"
+                                   "  > get-keys\n"
+                                   "  info event=charon-connected version=5.9.8\n"
+                                   "< confirm\n"
+                                   "<\n"
+                                   "< keys[");
+
+    (void)state;
+    for (unsigned i = 0; i < LOAD_NAMES_MAXIMUM + 1; i++)
+        used += (size_t)snprintf(script + used, sizeof script - used, " %u", i);
+    snprintf(script + used, sizeof script - used,
+             " ]\n"
+             "  > get-shared\n"
+             "< keys[ ]\n"
+             "  > get-conns\n"
+             "< conns[ ]\n"
+             "  > load-key type=any data:7\n"
+             "< success=yes id=%u\n"
+             "  > load-cert type=X509 flag=NONE data:2\n"
+             "< success=yes\n"
+             "  > load-cert type=X509 flag=NONE data:2\n"
+             "< success=yes\n"
+             "  > load-conn mllpgw-cert{ 192.0.2.5 aes256gcm16-prfsha384-ecp384\n"
+             "< success=yes\n"
+             "  info event=tunnel-loaded tunnel=cert how=new\n"
+             "config\n"
+             "  > get-shared\n"
+             "< keys[ ]\n"
+             "  > get-conns\n"
+             "< conns[ mllpgw-cert ]\n"
+             "  > unload-conn name=mllpgw-cert\n"
+             "< success=yes\n"
+             "  > terminate ike=mllpgw-cert timeout=-1\n"
+             "  info event=tunnel-unloaded tunnel=cert\n"
+             "< success=yes\n",
+             LOAD_NAMES_MAXIMUM);
+    play_script(script);
 }
 
 static void test_what_charon_refuses_is_told_once(void **state)
@@ -621,6 +670,7 @@ int main(void)
         cmocka_unit_test(test_what_is_left_over_goes_first_and_only_that),
         cmocka_unit_test(test_certificates_one_by_one),
         cmocka_unit_test(test_private_keys_go_when_nobody_has_them_and_only_ours),
+        cmocka_unit_test(test_of_too_many_private_keys_none_is_ours),
         cmocka_unit_test(test_what_charon_refuses_is_told_once),
         cmocka_unit_test(test_a_key_that_is_not_there_stops_nobody_else),
         cmocka_unit_test(test_another_configuration_while_loading),

@@ -214,14 +214,33 @@ static void test_an_attempt_that_is_answered_once(void **state)
         "list-sa mllpgw-site{ uniqueid=3 state=CONNECTING remote-host=192.0.2.1 encr-alg=AES_CBC encr-keysize=256 }\n"
         "  site down -> connecting\n"
         "end\n"
-        "at 3000\n"
+        "at 4000\n"
         "begin\n"
         "end\n"
         "begin\n"
         "end\n"
         "  site connecting -> down\n"
         "why\n"
-        "  192.0.2.1 agreed on a proposal and is not heard since: is UDP 4500 open both ways? at 3000\n");
+        "  192.0.2.1 agreed on a proposal and is not heard since: is UDP 4500 open both ways? at 4000\n");
+}
+
+/* Ended from this side: the configuration changed. */
+static void test_an_attempt_that_was_cut_short(void **state)
+{
+    (void)state;
+    play_script(NOTHING "at 1000\n"
+                        "begin\n"
+                        "list-sa mllpgw-site{ uniqueid=3 state=CONNECTING remote-host=192.0.2.1 }\n"
+                        "  site down -> connecting\n"
+                        "end\n"
+                        "at 3999\n"
+                        "begin\n"
+                        "end\n"
+                        "begin\n"
+                        "end\n"
+                        "  site connecting -> down\n"
+                        "why\n"
+                        "  nothing at 0\n");
 }
 
 /* --- rekeys ------------------------------------------------------------------------------- */
@@ -632,6 +651,7 @@ int main(void)
         cmocka_unit_test(test_refused_while_being_set_up),
         cmocka_unit_test(test_an_attempt_that_nobody_answers),
         cmocka_unit_test(test_an_attempt_that_is_answered_once),
+        cmocka_unit_test(test_an_attempt_that_was_cut_short),
         cmocka_unit_test(test_a_child_rekey_is_no_flap),
         cmocka_unit_test(test_the_predecessor_does_not_count),
         cmocka_unit_test(test_an_ike_rekey_moves_the_children),

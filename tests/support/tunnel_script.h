@@ -133,7 +133,8 @@ static inline void step(struct play *play, const char *line)
     } else if (strcmp(line, "warnings") == 0) {
         show_warnings(play);
     } else if (strcmp(line, "why") == 0) {
-        say(play, "%s at %" PRId64 "\n", site->alert, site->alert_ms);
+        say(play, "%s at %" PRId64 "\n", site->alert[0] != '\0' ? site->alert : "nothing",
+            site->alert_ms);
     } else {
         assert_int_equal(sscanf(line, "%31s %n", word, &used), 1);
         struct vici_builder message = script_message(line + used);
