@@ -222,7 +222,19 @@ static void check_certificate(const struct subject *subject)
     }
 }
 
-static void check_credentials(const struct subject *subject)
+static void check_crl(const struct subject *subject, const struct config_tunnel *tunnel, bool psk)
+{
+    if (tunnel->crl && psk) {
+        complain(subject, PROBLEM_WARNING, "crl", WHOLE,
+                 "has no effect: the other side proves itself by the key in psk_file");
+    }
+    if (tunnel->crl_required && !tunnel->crl) {
+        complain(subject, PROBLEM_ERROR, "crl_required", WHOLE,
+                 "would refuse the other side always: set crl as well");
+    }
+}
+
+static void check_credentials(const struct subject *subject, const struct config_tunnel *tunnel)
 {
     bool psk = was_given(subject, "psk_file");
     bool certificate = was_given(subject, "certificate") || was_given(subject, "key") ||
@@ -237,6 +249,7 @@ static void check_credentials(const struct subject *subject)
                  "has neither psk_file nor certificate, key and remote_ca: how would it prove "
                  "itself?");
     }
+    check_crl(subject, tunnel, psk);
 }
 
 /* Proposals */
@@ -357,7 +370,7 @@ void check_tunnels(const struct config *config, struct problems *problems)
         const struct config_tunnel *tunnel = &config->tunnels[i];
         struct subject subject = {config, problems, config_section("tunnels"), tunnel};
         check_ends(&subject, tunnel);
-        check_credentials(&subject);
+        check_credentials(&subject, tunnel);
         check_proposal_list(&subject, tunnel, "ike_proposals", PROPOSAL_IKE,
                             &tunnel->ike_proposals);
         check_proposal_list(&subject, tunnel, "esp_proposals", PROPOSAL_ESP,

@@ -129,6 +129,8 @@ struct config_tunnel {
     char *remote_id, *local_id; /* NULL: the address (certificates: both are set) */
     char *psk_file;             /* either this, or the next three */
     char *certificate, *key, *remote_ca;
+    char *crl;         /* of remote_ca and its CAs, PEM or DER; NULL: none */
+    bool crl_required; /* every CA in the other side's chain needs a current CRL */
     struct config_strings local_subnets, remote_subnets;
     struct config_strings ike_proposals, esp_proposals; /* proposal.h */
     /* Hard lifetimes; config_rekey_s() of them is when keys are renewed. */

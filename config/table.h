@@ -21,6 +21,6 @@
 
 /* Their lengths are said here, so that the compiler can count in table.c; it compares them. */
 extern const struct setting tunneld_settings[5];
-extern const struct setting tunnel_settings[24];
+extern const struct setting tunnel_settings[26];
 
 #endif

@@ -176,6 +176,9 @@ static void add_told(json_t *json, const struct status_tunnel *told, bool fresh)
     json_object_set_new(json, "rekeys", json_integer((json_int_t)told->rekeys));
     json_object_set_new(json, "flaps", json_integer((json_int_t)told->flaps));
     json_object_set_new(json, "last_alert_s", span_or_null(told->alert_s));
+    for (size_t i = 0; i < TUNNEL_ENDS; i++) {
+        json_object_set_new(json, status_end_keys[i], span_or_null(told->ends_s[i]));
+    }
     json_object_set_new(json, "warnings", warnings);
 }
 

@@ -147,6 +147,15 @@ static const struct metric_family warnings_family = {
     .labels = {"tunnel"},
 };
 
+static const struct metric_family expiry_family = {
+    .name = "mllpgw_tunnel_certificate_expires_timestamp_seconds",
+    .help =
+        "When the first certificate of the tunnel's own chain, of its remote_ca, or of its CRLs "
+        "runs out, seconds since 1970.",
+    .kind = METRIC_GAUGE,
+    .labels = {"tunnel", "of"},
+};
+
 static void set(struct tunnel_reader *reader, const struct metric_family *family,
                 const char *tunnel, const char *direction, uint64_t value)
 {
@@ -154,6 +163,22 @@ static void set(struct tunnel_reader *reader, const struct metric_family *family
 
     metric_set(metrics_slot(reader->metrics, family, values),
                value > INT64_MAX ? INT64_MAX : (int64_t)value);
+}
+
+/* Nothing for a tunnel by key: it would look as if it had run out in 1970. */
+static void publish_ends(struct tunnel_reader *reader, const struct status_tunnel *told)
+{
+    static const char *const of[] = {
+        [TUNNEL_END_CERTIFICATE] = "certificate",
+        [TUNNEL_END_REMOTE_CA] = "remote_ca",
+        [TUNNEL_END_CRL] = "crl",
+    };
+
+    for (size_t i = 0; i < TUNNEL_ENDS; i++) {
+        if (told->ends_s[i] >= 0) {
+            set(reader, &expiry_family, told->name, of[i], (uint64_t)told->ends_s[i]);
+        }
+    }
 }
 
 static void publish_tunnel(struct tunnel_reader *reader, const struct tunnel_seen *tunnel)
@@ -173,6 +198,7 @@ static void publish_tunnel(struct tunnel_reader *reader, const struct tunnel_see
         set(reader, &packets_family, name, "out", told->packets_out);
         set(reader, &rekeys_family, name, NULL, told->rekeys);
         set(reader, &flaps_family, name, NULL, told->flaps);
+        publish_ends(reader, told);
     }
 }
 

@@ -67,7 +67,10 @@ const char *alert_of_ike_down(const struct sa_ike *ike)
     switch (ike->state) {
     case SA_IKE_CREATED:
     case SA_IKE_CONNECTING:
-        return "refused while being set up: key, identities or proposals don't match";
+        /* Algorithms are named once IKE_SA_INIT was through: what is refused then is a proof. */
+        return ike->cipher[0] != '\0'
+                   ? "refused while being set up: key, identities or certificates don't match"
+                   : "refused while being set up: no IKE proposal in common, or no IKEv2 for us there";
     case SA_IKE_DELETING:
         return ike->peer_deletes ? "the other side ended the tunnel" : "ended from this side";
     case SA_IKE_ESTABLISHED:

@@ -95,6 +95,7 @@ static void take(struct keeper *keeper, const char *event, struct vici_text mess
 static void on_item(void *context, struct vici_text message)
 {
     take(context, "list-sa", message);
+    keeper_note_stray(context, message);
 }
 
 static void on_listed(void *context, enum vici_outcome outcome, struct vici_text message)
@@ -106,6 +107,7 @@ static void on_listed(void *context, enum vici_outcome outcome, struct vici_text
     keeper->list_ms = keeper->now_ms + KEEPER_LIST_EVERY_MS;
     if (outcome != VICI_OUTCOME_ANSWER)
         return;
+    keeper_end_strays(keeper);
     tunnels_end_listing(keeper->tunnels, keeper->now_ms, false);
     for (size_t i = 0; i < keeper->count; i++)
         keep_up(keeper, &keeper->entries[i], tunnels_at(keeper->tunnels, i));
@@ -125,6 +127,7 @@ static void list(struct keeper *keeper)
     if (error != 0)
         return;
     tunnels_begin_listing(keeper->tunnels);
+    load_names_free(&keeper->strays);
     keeper->listing = true;
 }
 
@@ -233,6 +236,8 @@ struct keeper *keeper_new(uint64_t seed, int64_t now_ms)
     if (keeper == NULL)
         return NULL;
     keeper->now_ms = now_ms;
+    keeper->seed = seed;
+    keeper->tell_ends_ms = now_ms + KEEPER_TELL_ENDS_EVERY_MS;
     keeper->tunnels = tunnels_new(NULL, NULL);
     keeper->client = vici_client_new(&settings, &handlers, keeper, now_ms);
     if (keeper->tunnels == NULL || keeper->client == NULL)
@@ -243,7 +248,7 @@ struct keeper *keeper_new(uint64_t seed, int64_t now_ms)
 static void free_entries(struct keeper_entry *entries, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        octets_free(&entries[i].connection);
+        validity_revoked_free(&entries[i].revoked);
     free(entries);
 }
 
@@ -253,6 +258,7 @@ void keeper_free(struct keeper **keeper)
         return;
     vici_client_free(&(*keeper)->client);
     keeper_load_forget(*keeper);
+    load_names_free(&(*keeper)->strays);
     tunnels_free(&(*keeper)->tunnels);
     wanted_free(&(*keeper)->wanted);
     free_entries((*keeper)->entries, (*keeper)->count);
@@ -269,9 +275,7 @@ static void fill_entries(struct keeper *keeper, const struct config *config,
         struct keeper_entry *old = keeper_find(keeper, config->tunnels[i].name);
         if (old != NULL) {
             entries[i] = *old;
-            octets_init(&old->connection, 0);
-        } else {
-            octets_init(&entries[i].connection, (size_t)VICI_PACKET_MAXIMUM);
+            old->revoked = (struct validity_revoked){0};
         }
         entries[i].config = &config->tunnels[i];
         if (config->tunnels[i].key == NULL)
@@ -346,6 +350,7 @@ void keeper_tick(struct keeper *keeper, int64_t now_ms)
         list(keeper);
     if (keeper->phase == KEEPER_KEEPING && !keeper->step_waits && now_ms >= keeper->look_ms)
         keeper_load(keeper, false);
+    keeper_look_at_ends(keeper, false);
     keeper_tell(keeper);
 }
 

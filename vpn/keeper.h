@@ -6,13 +6,18 @@
  * plugin is refused: whoever opens its socket could make it run any program as its user; nothing is
  * loaded or told then, all tunnels are unknown. Otherwise it
  *   - takes away what is ours there and not in the configuration (connection, SAs, shared key),
- *   - loads every tunnel: its key, then its connection; charon itself leaves alone what is the same,
- *   - looks every minute whether all of it is still there, and loads what is not,
- *   - lists the SAs every second and follows events (tunnels.h),
+ *   - loads every tunnel: its key, then its connection; charon itself leaves alone what is the same.
+ *     One that is to be other than it was loaded (its ends, key, certificate, networks, proposals: all
+ *     that charon is told) is taken out, ended and set up anew: nothing goes on under the old terms,
+ *   - looks every minute whether all of it is still there, and loads what is not; and whether files of
+ *     CRLs changed: they are loaded, and a tunnel is ended when they revoke something new,
+ *   - lists the SAs every second and follows events (tunnels.h); SAs of ours whose tunnel is not
+ *     configured are ended,
  *   - starts tunnels with start = "start" that are down, after 2 s and then ever less often, up to
  *     once a minute, at most keying_tries times (0: for ever).
- * It logs what happens (tunneld_log.h). It never ends a tunnel that is configured, not even at its own
- * end: tunnels outlive it.
+ * It logs what happens (tunneld_log.h), and each day again what runs out. Else it never ends a tunnel that
+ * is configured, not even at its own end: tunnels outlive it. What it was loaded with is known from load to
+ * load, over losses of charon, but not over its own end.
  *
  * Files with keys are read when they are loaded, and wiped from memory right afterwards.
  * Ownership: keeper_free(). The configuration given to keeper_configure() is the keeper's from then on.
@@ -30,6 +35,7 @@
 #define KEEPER_TRY_MINIMUM_MS 2000
 #define KEEPER_TRY_MAXIMUM_MS 60000
 #define KEEPER_ANSWER_MS 10000
+#define KEEPER_TELL_ENDS_EVERY_MS 86400000
 
 struct keeper;
 
@@ -51,6 +57,9 @@ void keeper_lost(struct keeper *keeper, int64_t now_ms, const char *reason);
 void keeper_feed(struct keeper *keeper, int64_t now_ms, const void *data, size_t length);
 const void *keeper_output(const struct keeper *keeper, size_t *ret_length);
 void keeper_wrote(struct keeper *keeper, size_t length);
+
+/* The clock that people read, by which certificates run out: seconds since 1970, for the calls that follow. */
+void keeper_set_wall_s(struct keeper *keeper, int64_t wall_s);
 
 /* What there is to tell. */
 const struct tunnels *keeper_tunnels(const struct keeper *keeper);

@@ -22,7 +22,7 @@ static void add_step(struct keeper *keeper, enum keeper_step_kind kind, const ch
     }
     keeper->steps = steps;
     step = &steps[keeper->step_count++];
-    *step = (struct keeper_step){.kind = kind, .index = 1};
+    *step = (struct keeper_step){.kind = kind, .index = kind == KEEPER_LOAD_CERTIFICATE ? 1 : 0};
     snprintf(step->name, sizeof step->name, "%s", name);
 }
 
@@ -47,7 +47,6 @@ void keeper_load_forget(struct keeper *keeper)
     for (size_t i = 0; i < keeper->count; i++) {
         keeper->entries[i].loaded = false;
         keeper->entries[i].key[0] = '\0';
-        octets_clear(&keeper->entries[i].connection);
     }
 }
 
@@ -75,26 +74,56 @@ static bool is_there(const struct keeper *keeper, const struct keeper_entry *ent
            (entry->config->psk_file == NULL || load_names_have(&keeper->shared_there, name));
 }
 
-static void plan(struct keeper *keeper)
+static void add_steps(struct keeper *keeper, const struct keeper_entry *entry,
+                      const enum keeper_step_kind *kinds, size_t count)
 {
-    add_leftovers(keeper);
-    for (size_t i = 0; i < keeper->count; i++) {
-        const struct keeper_entry *entry = &keeper->entries[i];
-        if (!keeper->load_all && is_there(keeper, entry))
-            continue;
-        if (entry->config->psk_file != NULL) {
-            add_step(keeper, KEEPER_LOAD_SHARED, entry->config->name);
-        } else {
-            add_step(keeper, KEEPER_LOAD_KEY, entry->config->name);
-            add_step(keeper, KEEPER_LOAD_CERTIFICATE, entry->config->name);
-        }
-        add_step(keeper, KEEPER_LOAD_CONNECTION, entry->config->name);
+    for (size_t i = 0; i < count; i++)
+        add_step(keeper, kinds[i], entry->config->name);
+}
+
+static void plan_tunnel(struct keeper *keeper, const struct keeper_entry *entry)
+{
+    static const enum keeper_step_kind by_key[] = {KEEPER_COMPARE, KEEPER_END_OLD_CONNECTION,
+                                                   KEEPER_END_OLD_SAS, KEEPER_LOAD_SHARED,
+                                                   KEEPER_LOAD_CONNECTION};
+    static const enum keeper_step_kind by_certificate[] = {
+        KEEPER_COMPARE,     KEEPER_END_OLD_CONNECTION, KEEPER_END_OLD_SAS,
+        KEEPER_LOAD_KEY,    KEEPER_LOAD_CERTIFICATE,   KEEPER_LOAD_CRL,
+        KEEPER_FORGET_CRLS, KEEPER_LOAD_CONNECTION};
+    static const enum keeper_step_kind crls[] = {KEEPER_READ_CRLS, KEEPER_LOAD_CRL,
+                                                 KEEPER_FORGET_CRLS, KEEPER_END_REVOKED_SAS};
+
+    if (keeper->load_all || !is_there(keeper, entry)) {
+        if (entry->config->psk_file != NULL)
+            add_steps(keeper, entry, by_key, sizeof by_key / sizeof by_key[0]);
+        else
+            add_steps(keeper, entry, by_certificate,
+                      sizeof by_certificate / sizeof by_certificate[0]);
+    } else if (entry->config->crl != NULL && entry->config->psk_file == NULL) {
+        struct keeper_stamp now = keeper_stamp_of(entry->config->crl);
+        if (keeper_stamps_differ(&now, &entry->crl))
+            add_steps(keeper, entry, crls, sizeof crls / sizeof crls[0]);
     }
 }
 
-static bool loads(enum keeper_step_kind kind)
+static void plan(struct keeper *keeper)
 {
-    return kind >= KEEPER_LOAD_SHARED;
+    add_leftovers(keeper);
+    for (size_t i = 0; i < keeper->count; i++)
+        plan_tunnel(keeper, &keeper->entries[i]);
+}
+
+/* Of a configured tunnel. */
+static bool is_of_tunnel(enum keeper_step_kind kind)
+{
+    return kind >= KEEPER_COMPARE;
+}
+
+/* Without it the rest of the tunnel's steps are in vain. */
+static bool is_vital(enum keeper_step_kind kind)
+{
+    return is_of_tunnel(kind) && kind != KEEPER_END_OLD_CONNECTION && kind != KEEPER_END_OLD_SAS &&
+           kind != KEEPER_END_REVOKED_SAS;
 }
 
 /* What is left to do for this tunnel would be in vain. */
@@ -102,7 +131,7 @@ static void skip_tunnel(struct keeper *keeper)
 {
     const struct keeper_step at = keeper->steps[keeper->step];
 
-    while (keeper->step < keeper->step_count && loads(keeper->steps[keeper->step].kind) &&
+    while (keeper->step < keeper->step_count && is_of_tunnel(keeper->steps[keeper->step].kind) &&
            strcmp(keeper->steps[keeper->step].name, at.name) == 0)
         keeper->step++;
 }
@@ -117,8 +146,23 @@ static void take_names(struct keeper *keeper, struct vici_text answer, const cha
         keeper->load_broken = true;
 }
 
-static void tell_loaded(const struct keeper_entry *entry, const char *how)
+/* How charon had it before. */
+static const char *how_it_was(const struct keeper *keeper, const struct keeper_entry *entry)
 {
+    char name[LOAD_NAME_BYTES];
+
+    load_name(entry->config->name, name);
+    if (!load_names_have(&keeper->connections_there, name))
+        return "new";
+    if (!entry->terms_known)
+        return "found";
+    return keeper->changed ? "changed" : "unchanged";
+}
+
+static void tell_loaded(const struct keeper *keeper, const struct keeper_entry *entry)
+{
+    const char *how = how_it_was(keeper, entry);
+
     TUNNELD_LOG(strcmp(how, "unchanged") == 0 ? CONFIG_LOG_DEBUG : CONFIG_LOG_INFO, "tunnel-loaded",
                 TUNNELD_TEXT("tunnel", entry->config->name), TUNNELD_TEXT("how", how));
 }
@@ -129,15 +173,65 @@ static void take_key(struct keeper *keeper, struct keeper_entry *entry, struct v
 
     load_value(answer, "id", id);
     snprintf(entry->key, sizeof entry->key, "%.*s", LOAD_NAME_BYTES - 1, id);
-    if (id[0] != '\0' && !load_names_have(&keeper->keys_before, entry->key) &&
+    /* Of so many keys not all are known: none is ours to remove then. */
+    if (id[0] != '\0' && keeper->keys_before.count < LOAD_NAMES_MAXIMUM &&
+        !load_names_have(&keeper->keys_before, entry->key) &&
         !load_names_have(&keeper->keys_ours, entry->key) &&
         load_names_add(&keeper->keys_ours, vici_text_of(entry->key)) != 0)
         keeper->load_broken = true;
 }
 
+/* What is in charon now, in place of what was. */
+static void keep_crls(struct keeper *keeper, struct keeper_entry *entry)
+{
+    validity_revoked_free(&entry->revoked);
+    entry->revoked = keeper->proof.revoked;
+    keeper->proof.revoked = (struct validity_revoked){0};
+}
+
+static void keep_ends(struct keeper *keeper, const struct keeper_entry *entry)
+{
+    const struct proof *proof = &keeper->proof;
+    int64_t ends_s[TUNNEL_ENDS];
+    const struct tunnel *tunnel = tunnels_find(keeper->tunnels, entry->config->name);
+
+    if (tunnel == NULL)
+        return;
+    memcpy(ends_s, tunnel->ends_s, sizeof ends_s);
+    ends_s[TUNNEL_END_CRL] = proof->crls_end_s;
+    if (!keeper->crls_only) {
+        ends_s[TUNNEL_END_CERTIFICATE] = proof->chain_end_s;
+        ends_s[TUNNEL_END_REMOTE_CA] = proof->roots_end_s;
+    }
+    tunnels_set_ends(keeper->tunnels, entry->config->name, ends_s);
+    keeper_look_at_ends(keeper, true);
+}
+
+static void take_connection(struct keeper *keeper, struct keeper_entry *entry)
+{
+    tell_loaded(keeper, entry);
+    entry->loaded = entry->terms_known = true;
+    memcpy(entry->terms, keeper->terms, sizeof entry->terms);
+    keep_crls(keeper, entry);
+    keep_ends(keeper, entry);
+}
+
+/* In force now. What they revoke counts as known once no SA from before is left: lost before that, charon
+ * is told again. */
+static void take_crls(struct keeper *keeper, struct keeper_entry *entry)
+{
+    if (!keeper->crls_only)
+        return;
+    TUNNELD_LOG(CONFIG_LOG_INFO, "tunnel-crl-loaded", TUNNELD_TEXT("tunnel", entry->config->name),
+                TUNNELD_TEXT("revokes_more", keeper->changed ? "yes" : "no"));
+    if (!keeper->changed)
+        keep_crls(keeper, entry);
+    keep_ends(keeper, entry);
+}
+
 static void take_success(struct keeper *keeper, struct keeper_step *step, struct vici_text answer)
 {
-    struct keeper_entry *entry = loads(step->kind) ? keeper_find(keeper, step->name) : NULL;
+    struct keeper_entry *entry = is_of_tunnel(step->kind) ? keeper_find(keeper, step->name) : NULL;
 
     switch (step->kind) {
     case KEEPER_GET_KEYS:
@@ -163,11 +257,17 @@ static void take_success(struct keeper *keeper, struct keeper_step *step, struct
         if (++step->index < keeper->proof.chain_count)
             return; /* once more, the next one */
         break;
+    case KEEPER_LOAD_CRL:
+        if (++step->index < keeper->proof.crl_count)
+            return;
+        break;
+    case KEEPER_FORGET_CRLS:
+        if (entry != NULL)
+            take_crls(keeper, entry);
+        break;
     case KEEPER_LOAD_CONNECTION:
-        if (entry != NULL) {
-            entry->loaded = true;
-            tell_loaded(entry, keeper->how);
-        }
+        if (entry != NULL)
+            take_connection(keeper, entry);
         break;
     default:
         break;
@@ -177,16 +277,20 @@ static void take_success(struct keeper *keeper, struct keeper_step *step, struct
 
 static void take_failure(struct keeper *keeper, const struct keeper_step *step, const char *why)
 {
-    static const char *const things[] = {[KEEPER_LOAD_SHARED] = "pre-shared key",
+    static const char *const things[] = {[KEEPER_COMPARE] = "files",
+                                         [KEEPER_READ_CRLS] = "revocation list",
+                                         [KEEPER_LOAD_SHARED] = "pre-shared key",
                                          [KEEPER_LOAD_KEY] = "private key",
                                          [KEEPER_LOAD_CERTIFICATE] = "certificate",
+                                         [KEEPER_LOAD_CRL] = "revocation list",
+                                         [KEEPER_FORGET_CRLS] = "revocation list",
                                          [KEEPER_LOAD_CONNECTION] = "connection"};
-    struct keeper_entry *entry = loads(step->kind) ? keeper_find(keeper, step->name) : NULL;
+    struct keeper_entry *entry = is_of_tunnel(step->kind) ? keeper_find(keeper, step->name) : NULL;
 
-    if (loads(step->kind)) {
+    if (is_vital(step->kind)) {
         keeper_tell_refusal(keeper, step->name, things[step->kind], why);
-        if (entry != NULL)
-            octets_clear(&entry->connection);
+        if (entry != NULL && !keeper->crls_only)
+            entry->loaded = false; /* not as it is to be: the next look tries again */
         skip_tunnel(keeper);
         return;
     }
@@ -200,12 +304,15 @@ static void on_step_done(void *context, enum vici_outcome outcome, struct vici_t
 {
     struct keeper *keeper = context;
     struct keeper_step *step = &keeper->steps[keeper->step];
+    struct keeper_entry *entry;
     char why[LOAD_TEXT_BYTES];
     bool lists = step->kind <= KEEPER_GET_CONNECTIONS;
 
     if (outcome == VICI_OUTCOME_LOST)
         return; /* keeper_load_forget() follows */
     keeper->step_waits = false;
+    if (step->kind == KEEPER_END_REVOKED_SAS && (entry = keeper_find(keeper, step->name)) != NULL)
+        keep_crls(keeper, entry); /* ended, or there were none */
     if (outcome == VICI_OUTCOME_UNKNOWN_COMMAND)
         take_failure(keeper, step, "this charon has no such command");
     else if (lists || load_succeeded(answer, why))
@@ -223,94 +330,34 @@ static int request(struct keeper *keeper, const char *command, const struct vici
                                on_step_done, keeper);
 }
 
-/* What is known of how charon has it, for the log; and what it gets. */
-static void keep_connection(struct keeper *keeper, struct keeper_entry *entry,
-                            const struct vici_builder *message)
+static bool reads(enum keeper_step_kind kind)
 {
-    const struct octets *before = &entry->connection;
-    char name[LOAD_NAME_BYTES];
-
-    load_name(entry->config->name, name);
-    keeper->how = "changed";
-    if (!load_names_have(&keeper->connections_there, name))
-        keeper->how = "new";
-    else if (before->length == 0)
-        keeper->how = "found";
-    else if (before->length == message->bytes.length &&
-             memcmp(before->data, message->bytes.data, before->length) == 0)
-        keeper->how = "unchanged";
-    octets_clear(&entry->connection);
-    if (octets_append(&entry->connection, message->bytes.data, message->bytes.length) != 0)
-        keeper->load_broken = true;
-}
-
-static int build(struct keeper *keeper, const struct keeper_step *step, struct keeper_entry *entry,
-                 struct vici_builder *message)
-{
-    int error = -1;
-
-    switch (step->kind) {
-    case KEEPER_LOAD_SHARED:
-        return load_shared(entry->config, &keeper->proof, message);
-    case KEEPER_LOAD_KEY:
-        return load_key(&keeper->proof, message);
-    case KEEPER_LOAD_CERTIFICATE:
-        return load_certificate(&keeper->proof, step->index, message);
-    case KEEPER_LOAD_CONNECTION:
-        error = load_connection(entry->config, &keeper->proof, message);
-        if (error == 0)
-            keep_connection(keeper, entry, message);
-        return error;
-    case KEEPER_UNLOAD_CONNECTION:
-        return load_unload(step->name, message);
-    case KEEPER_TERMINATE:
-        return load_terminate(step->name, message);
-    case KEEPER_UNLOAD_SHARED:
-    case KEEPER_UNLOAD_KEY:
-        return load_unload_id(step->name, message);
-    case KEEPER_GET_KEYS:
-    case KEEPER_GET_SHARED:
-    case KEEPER_GET_CONNECTIONS:
-        break;
-    }
-    return 0;
-}
-
-static bool reads_proof(enum keeper_step_kind kind)
-{
-    return kind == KEEPER_LOAD_SHARED || kind == KEEPER_LOAD_KEY;
+    return kind == KEEPER_COMPARE || kind == KEEPER_READ_CRLS;
 }
 
 /* True: there is an answer to wait for. */
 static bool send_step(struct keeper *keeper, const struct keeper_step *step)
 {
-    static const char *const commands[] = {
-        "get-keys",   "get-shared",  "get-conns", "unload-conn", "terminate", "unload-shared",
-        "unload-key", "load-shared", "load-key",  "load-cert",   "load-conn"};
-    struct keeper_entry *entry = loads(step->kind) ? keeper_find(keeper, step->name) : NULL;
     char error[PROOF_ERROR_BYTES] = "out of memory, or too long for charon";
+    struct keeper_entry *entry = is_of_tunnel(step->kind) ? keeper_find(keeper, step->name) : NULL;
     struct vici_builder message;
     int result = 0;
 
-    if (loads(step->kind) && entry == NULL) {
+    if (is_of_tunnel(step->kind) && entry == NULL) {
         keeper->step++; /* not configured any more: keeper_configure() has asked for another load */
         return false;
     }
-    if (entry != NULL && reads_proof(step->kind)) {
-        proof_free(&keeper->proof);
-        if (proof_read(entry->config, &keeper->proof, error) != 0) {
-            take_failure(keeper, step, error);
-            return false;
-        }
+    if (reads(step->kind) && keeper_step_read(keeper, step, entry, error) != 0) {
+        take_failure(keeper, step, error);
+        return false;
     }
-    if (step->kind == KEEPER_LOAD_CERTIFICATE && step->index >= keeper->proof.chain_count) {
+    if (keeper_step_is_idle(keeper, step)) {
         keeper->step++;
         return false;
     }
-    vici_builder_init(&message);
-    result = build(keeper, step, entry, &message);
+    result = keeper_step_build(keeper, step, entry, &message);
     if (result == 0)
-        result = request(keeper, commands[step->kind],
+        result = request(keeper, keeper_step_command(step->kind),
                          step->kind <= KEEPER_GET_CONNECTIONS ? NULL : &message);
     vici_builder_free(&message);
     if (result != 0)

@@ -69,12 +69,13 @@ static void tell_warnings(struct keeper_entry *entry, const struct tunnel *tunne
     for (unsigned i = 0; i < TUNNEL_WARNINGS; i++) {
         enum tunnel_warning warning = (enum tunnel_warning)(1u << i);
         bool now = (tunnel->warnings & warning) != 0;
+        char text[ALERT_TEXT_BYTES];
         if (now == ((entry->told_warnings & warning) != 0))
             continue;
+        tunnel_warning_text(tunnel, warning, text);
         TUNNELD_LOG(now ? CONFIG_LOG_WARNING : CONFIG_LOG_INFO,
                     now ? "tunnel-warning" : "tunnel-warning-over",
-                    TUNNELD_TEXT("tunnel", tunnel->wanted->name),
-                    TUNNELD_TEXT("warning", tunnel_warning_text(warning)));
+                    TUNNELD_TEXT("tunnel", tunnel->wanted->name), TUNNELD_TEXT("warning", text));
     }
     entry->told_warnings = tunnel->warnings;
 }

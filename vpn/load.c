@@ -1,6 +1,7 @@
 #include "vpn/load.h"
 
 #include <errno.h>
+#include <psa/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,12 +62,29 @@ int load_key(const struct proof *proof, struct vici_builder *ret_message)
     return vici_builder_finish(ret_message);
 }
 
-int load_certificate(const struct proof *proof, size_t index, struct vici_builder *ret_message)
+static int load_x509(const char *type, const struct octets *der, struct vici_builder *ret_message)
 {
     vici_builder_init(ret_message);
-    vici_builder_text(ret_message, "type", "X509");
+    vici_builder_text(ret_message, "type", type);
     vici_builder_text(ret_message, "flag", "NONE");
-    vici_builder_value(ret_message, "data", proof->chain[index].data, proof->chain[index].length);
+    vici_builder_value(ret_message, "data", der->data, der->length);
+    return vici_builder_finish(ret_message);
+}
+
+int load_certificate(const struct proof *proof, size_t index, struct vici_builder *ret_message)
+{
+    return load_x509("X509", &proof->chain[index], ret_message);
+}
+
+int load_crl(const struct proof *proof, size_t index, struct vici_builder *ret_message)
+{
+    return load_x509("X509_CRL", &proof->crls[index], ret_message);
+}
+
+int load_forget_crls(struct vici_builder *ret_message)
+{
+    vici_builder_init(ret_message);
+    vici_builder_text(ret_message, "type", "X509_CRL");
     return vici_builder_finish(ret_message);
 }
 
@@ -94,6 +112,8 @@ static void put_ends(const struct config_tunnel *tunnel, const struct proof *pro
             vici_builder_item(message, proof->roots[i].data, proof->roots[i].length);
         vici_builder_list_end(message);
     }
+    if (tunnel->crl_required)
+        vici_builder_text(message, "revocation", "strict");
     vici_builder_section_end(message);
 }
 
@@ -152,6 +172,24 @@ int load_connection(const struct config_tunnel *tunnel, const struct proof *proo
     put_child(tunnel, name, ret_message);
     vici_builder_section_end(ret_message);
     return vici_builder_finish(ret_message);
+}
+
+int load_terms(uint64_t seed, const struct vici_builder *connection, const struct proof *proof,
+               uint8_t ret_terms[LOAD_TERMS_BYTES])
+{
+    const uint64_t length = connection->bytes.length; /* one thing ends here, the other begins */
+    psa_hash_operation_t hash = PSA_HASH_OPERATION_INIT;
+    size_t written;
+
+    if (psa_crypto_init() == PSA_SUCCESS && psa_hash_setup(&hash, PSA_ALG_SHA_256) == PSA_SUCCESS &&
+        psa_hash_update(&hash, (const uint8_t *)&seed, sizeof seed) == PSA_SUCCESS &&
+        psa_hash_update(&hash, (const uint8_t *)&length, sizeof length) == PSA_SUCCESS &&
+        psa_hash_update(&hash, connection->bytes.data, length) == PSA_SUCCESS &&
+        psa_hash_update(&hash, proof->psk.data, proof->psk.length) == PSA_SUCCESS &&
+        psa_hash_finish(&hash, ret_terms, LOAD_TERMS_BYTES, &written) == PSA_SUCCESS)
+        return 0;
+    (void)psa_hash_abort(&hash);
+    return -ENOMEM;
 }
 
 int load_initiate(const char *tunnel, struct vici_builder *ret_message)
@@ -319,4 +357,26 @@ bool load_is_leftover(const struct config *config, const char *name, bool key)
         return false;
     tunnel = config_find_tunnel(config, name + length);
     return tunnel == NULL || (key && tunnel->psk_file == NULL);
+}
+
+bool load_sa_is_leftover(const struct config *config, struct vici_text message,
+                         char ret_name[LOAD_NAME_BYTES])
+{
+    struct vici_element element;
+    struct vici_reader reader;
+    bool ending = false;
+
+    ret_name[0] = '\0';
+    vici_reader_init(&reader, message);
+    while (next(&reader, &element)) {
+        if (element.type == VICI_SECTION_START && reader.depth == 1 &&
+            is_name(element.name, CONFIG_TUNNEL_PREFIX))
+            snprintf(ret_name, LOAD_NAME_BYTES, "%.*s", (int)element.name.length,
+                     element.name.data);
+        else if (element.type == VICI_KEY_VALUE && reader.depth == 1 &&
+                 vici_text_is(element.name, "state"))
+            ending = vici_text_is(element.value, "DELETING") ||
+                     vici_text_is(element.value, "DESTROYING");
+    }
+    return ret_name[0] != '\0' && !ending && load_is_leftover(config, ret_name, false);
 }

@@ -5,7 +5,8 @@
  * Everything that has a name in charon is called CONFIG_TUNNEL_PREFIX and the tunnel's name: the
  * connection, its only child and the shared key. Only what is called so is ever replaced or removed.
  * Certificates and private keys have no names there: a tunnel's own certificate and the roots of the
- * other side go with its connection, which holds the other side to those roots.
+ * other side go with its connection, which holds the other side to those roots. CRLs have none either:
+ * a newer one takes the place of its issuer's older one.
  *
  * Valid for strongSwan 5.9 and 6.x (src/libcharon/plugins/vici/README.md). A connection that charon
  * has just so already changes nothing there; another one under the same name replaces it, and is
@@ -28,7 +29,7 @@
 void load_name(const char *tunnel, char ret_name[LOAD_NAME_BYTES]);
 
 /* load-shared, load-key; load-cert for certificate `index` of the chain (not 0: that one goes with the
- * connection); load-conn. Each starts a builder: free it whatever the answer. */
+ * connection), or for a CRL; load-conn. Each starts a builder: free it whatever the answer. */
 __attribute__((warn_unused_result)) int load_shared(const struct config_tunnel *tunnel,
                                                     const struct proof *proof,
                                                     struct vici_builder *ret_message);
@@ -36,9 +37,21 @@ __attribute__((warn_unused_result)) int load_key(const struct proof *proof,
                                                  struct vici_builder *ret_message);
 __attribute__((warn_unused_result)) int load_certificate(const struct proof *proof, size_t index,
                                                          struct vici_builder *ret_message);
+__attribute__((warn_unused_result)) int load_crl(const struct proof *proof, size_t index,
+                                                 struct vici_builder *ret_message);
+/* flush-certs: charon keeps copies of CRLs that it has checked, and takes the first one that has not run
+ * out, also when a newer one was loaded (5.9.8). Nothing that was loaded goes by it. */
+__attribute__((warn_unused_result)) int load_forget_crls(struct vici_builder *ret_message);
 __attribute__((warn_unused_result)) int load_connection(const struct config_tunnel *tunnel,
                                                         const struct proof *proof,
                                                         struct vici_builder *ret_message);
+/* What a tunnel is loaded with, as a digest: its load-conn and its pre-shared key. seed: of this process,
+ * so that the digest is of no use to anybody else. 0, or -ENOMEM. */
+#define LOAD_TERMS_BYTES 32
+__attribute__((warn_unused_result)) int load_terms(uint64_t seed,
+                                                   const struct vici_builder *connection,
+                                                   const struct proof *proof,
+                                                   uint8_t ret_terms[LOAD_TERMS_BYTES]);
 /* initiate: charon answers at once, what becomes of it comes by events. */
 __attribute__((warn_unused_result)) int load_initiate(const char *tunnel,
                                                       struct vici_builder *ret_message);
@@ -81,5 +94,8 @@ void load_names_free(struct load_names *names);
 /* Is this something of ours in charon that the configuration does not have (any more)? key: a shared
  * key's name; else a connection's. */
 bool load_is_leftover(const struct config *config, const char *name, bool key);
+/* A list-sa: is it an SA of ours that the configuration does not have, and that nobody is ending yet? */
+bool load_sa_is_leftover(const struct config *config, struct vici_text message,
+                         char ret_name[LOAD_NAME_BYTES]);
 
 #endif

@@ -6,6 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const status_end_keys[TUNNEL_ENDS] = {
+    [TUNNEL_END_CERTIFICATE] = "certificate_expires_at_s",
+    [TUNNEL_END_REMOTE_CA] = "remote_ca_expires_at_s",
+    [TUNNEL_END_CRL] = "crl_expires_at_s",
+};
+
 /* Writing. A json_t that could not be made is NULL, which jansson's setters refuse: one flag tells
  * at the end. */
 struct writer {
@@ -130,13 +136,16 @@ static json_t *ike_json(struct writer *writer, const struct tunnel_ike *ike)
     return object;
 }
 
-static json_t *warnings_json(struct writer *writer, unsigned warnings)
+static json_t *warnings_json(struct writer *writer, const struct tunnel *tunnel)
 {
     json_t *array = json_array();
+    char text[ALERT_TEXT_BYTES];
 
     for (unsigned i = 0; i < TUNNEL_WARNINGS; i++) {
-        if ((warnings & (1u << i)) != 0)
-            append(writer, array, json_string(tunnel_warning_text((enum tunnel_warning)(1u << i))));
+        if ((tunnel->warnings & (1u << i)) == 0)
+            continue;
+        tunnel_warning_text(tunnel, (enum tunnel_warning)(1u << i), text);
+        append(writer, array, json_string(text));
     }
     return array;
 }
@@ -166,7 +175,9 @@ static json_t *tunnel_json(struct writer *writer, const struct tunnel *tunnel)
         put_text(writer, object, "last_alert", tunnel->alert);
         put_span(writer, object, "last_alert_s", ago_s(tunnel->alert_ms, writer->now_ms));
     }
-    put(writer, object, "warnings", warnings_json(writer, tunnel->warnings));
+    for (size_t i = 0; i < TUNNEL_ENDS; i++)
+        put_span(writer, object, status_end_keys[i], tunnel->ends_s[i]);
+    put(writer, object, "warnings", warnings_json(writer, tunnel));
     return object;
 }
 

@@ -4,6 +4,7 @@
  *
  * Spans and ages only, but for at_ms: it is for whoever reads on the same machine, who may come to a line
  * long after it was written. Ages count from then, or, for a reader elsewhere, from when the line came.
+ * When a certificate runs out is the only date, as that is what the certificate says.
  * What tells of other processes (identities, alerts) is written as printable ASCII, other bytes as
  * "?". The reader passes over fields that it does not know, and takes nothing of a line in which one
  * that it knows has a wrong type or is out of bounds.
@@ -24,6 +25,11 @@
 #define STATUS_NAME_BYTES 65 /* of a tunnel */
 #define STATUS_TEXT_BYTES SA_TEXT_BYTES
 #define STATUS_NOT_SAID SA_NOT_SAID
+
+#define STATUS_DATE_MAXIMUM INT64_C(253402300799) /* the end of the year 9999 */
+
+/* Its fields for tunnel.h's ends. */
+extern const char *const status_end_keys[TUNNEL_ENDS];
 
 /* A CHILD SA that carries traffic now. */
 struct status_child {
@@ -56,6 +62,7 @@ struct status_tunnel {
     uint64_t rekeys, flaps;
     char alert[ALERT_TEXT_BYTES]; /* empty: none yet */
     int64_t alert_s;
+    int64_t ends_s[TUNNEL_ENDS]; /* since 1970; or STATUS_NOT_SAID */
     char (*warnings)[STATUS_TEXT_BYTES];
     size_t warning_count;
 };

@@ -76,6 +76,15 @@ static int64_t read_span(struct reader *reader, const json_t *object, const char
     return span;
 }
 
+static int64_t read_date(struct reader *reader, const json_t *object, const char *key)
+{
+    int64_t date_s = read_integer(reader, object, key, OPTIONAL, STATUS_NOT_SAID);
+
+    if (date_s > STATUS_DATE_MAXIMUM)
+        complain(reader, key, "is too large");
+    return date_s;
+}
+
 /* Printable ASCII that fits: it goes to logs, pages and terminals. */
 static void take_text(struct reader *reader, const json_t *value, const char *key, char *ret_text,
                       size_t size)
@@ -232,6 +241,8 @@ static void read_tunnel(struct reader *reader, const json_t *object, struct stat
     tunnel->flaps = read_count(reader, object, "flaps");
     read_text(reader, object, "last_alert", OPTIONAL, tunnel->alert, sizeof tunnel->alert);
     tunnel->alert_s = read_span(reader, object, "last_alert_s");
+    for (size_t i = 0; i < TUNNEL_ENDS; i++)
+        tunnel->ends_s[i] = read_date(reader, object, status_end_keys[i]);
     read_warnings(reader, object, tunnel);
 }
 

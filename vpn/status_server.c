@@ -1,5 +1,7 @@
 #include "vpn/status_server.h"
 
+#include "vpn/tunneld_log.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -11,6 +13,7 @@
 #include <unistd.h>
 
 #define BACKLOG 16
+#define PAUSE_MS 1000
 
 struct client {
     uv_poll_t poll;
@@ -25,7 +28,9 @@ struct client {
 
 struct status_server {
     uv_poll_t poll;
+    uv_timer_t pause; /* runs: nobody is accepted meanwhile */
     int fd;
+    int told; /* why nobody could be accepted: errno; 0: all is well */
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
     status_server_greet *greet;
     void *context;
@@ -170,6 +175,33 @@ static void greet_client(struct client *client)
     free(line);
 }
 
+static void on_server(uv_poll_t *poll, int status, int events);
+
+static void on_pause_over(uv_timer_t *timer)
+{
+    struct status_server *server = timer->data;
+
+    if (uv_poll_start(&server->poll, UV_READABLE, on_server) != 0)
+        uv_timer_start(timer, on_pause_over, PAUSE_MS, 0);
+}
+
+/* No descriptor or memory is left: who waits goes on waiting, and the loop would turn as fast as it can. */
+static void pause_accepting(struct status_server *server, int error)
+{
+    uv_poll_stop(&server->poll);
+    uv_timer_start(&server->pause, on_pause_over, PAUSE_MS, 0);
+    if (server->told == error)
+        return;
+    server->told = error;
+    TUNNELD_LOG(CONFIG_LOG_ERROR, "status-client-not-accepted",
+                TUNNELD_TEXT("reason", strerror(error)));
+}
+
+static bool has_gone(int error)
+{
+    return error == EAGAIN || error == EINTR || error == ECONNABORTED;
+}
+
 static void on_server(uv_poll_t *poll, int status, int events)
 {
     struct status_server *server = poll->data;
@@ -180,8 +212,12 @@ static void on_server(uv_poll_t *poll, int status, int events)
     if (status < 0)
         return;
     fd = accept4(server->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0)
+    if (fd < 0) {
+        if (!has_gone(errno))
+            pause_accepting(server, errno);
         return;
+    }
+    server->told = 0;
     client = free_place(server);
     if (client == NULL || uv_poll_init(poll->loop, &client->poll, fd) != 0) {
         close(fd);
@@ -270,8 +306,10 @@ int status_server_open(uv_loop_t *loop, const char *path, gid_t group, status_se
     snprintf(server->path, sizeof server->path, "%s", path);
     server->greet = greet;
     server->context = context;
-    server->handles = 1;
+    server->handles = 2;
     server->poll.data = server;
+    (void)uv_timer_init(loop, &server->pause); /* it always can */
+    server->pause.data = server;
     for (size_t i = 0; i < STATUS_SERVER_CLIENTS; i++)
         server->clients[i].fd = -1;
     *ret_server = server;
@@ -312,6 +350,7 @@ void status_server_close(struct status_server **server)
     closed->closed = true;
     uv_poll_stop(&closed->poll);
     uv_close((uv_handle_t *)&closed->poll, on_server_closed);
+    uv_close((uv_handle_t *)&closed->pause, on_server_closed);
     close(closed->fd);
     (void)unlink(closed->path);
 }

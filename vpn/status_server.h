@@ -5,6 +5,8 @@
  * One that does not take its lines is dropped after STATUS_SERVER_BEHIND of them; a line that it has
  * begun is always finished first. The socket is 0660: its group may connect.
  *
+ * While no descriptor is left nobody is accepted; it is logged once, and tried again each second.
+ *
  * A socket that was left behind is replaced; one that somebody still answers on is -EADDRINUSE.
  * Ownership: status_server_close(); the loop must run once more then. Threads: the loop's.
  */

@@ -7,8 +7,11 @@
 
 void tunnel_init(struct tunnel *tunnel, const struct tunnel_wanted *wanted, int64_t now_ms)
 {
-    *tunnel =
-        (struct tunnel){.wanted = wanted, .since_ms = now_ms, .last_in_ms = -1, .last_out_ms = -1};
+    *tunnel = (struct tunnel){.wanted = wanted,
+                              .since_ms = now_ms,
+                              .last_in_ms = -1,
+                              .last_out_ms = -1,
+                              .ends_s = {SA_NOT_SAID, SA_NOT_SAID, SA_NOT_SAID}};
 }
 
 static void free_child(struct tunnel_child *child)
@@ -80,6 +83,10 @@ int tunnel_put_ike(struct tunnel *tunnel, int64_t now_ms, const struct sa_ike *i
     found->listed = true;
     found->stale = false;
     found->missed = 0;
+    if (ike->state == SA_IKE_CONNECTING) {
+        snprintf(tunnel->tried_host, sizeof tunnel->tried_host, "%s", ike->remote_host);
+        tunnel->tried_answered = ike->cipher[0] != '\0';
+    }
     return 0;
 }
 

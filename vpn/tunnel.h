@@ -23,6 +23,8 @@
 #define TUNNEL_LISTINGS_WITHOUT 2u
 #define TUNNEL_LISTINGS_MISSED 5u /* charon may be busy with an IKE SA for some seconds */
 #define TUNNEL_ONE_WAY_MS 30000
+#define TUNNEL_TRIED_MS 3000       /* an attempt that ended sooner says nothing */
+#define TUNNEL_UNANSWERED_MS 10000 /* being set up for so long: it is said what is missing */
 #define TUNNEL_ONE_WAY_PACKETS 3u
 #define TUNNEL_SILENT_MS 2000 /* a check that takes no longer was no silence */
 #define TUNNEL_FLAPS 3u       /* within TUNNEL_FLAPS_MS: it is flapping */
@@ -42,10 +44,16 @@ enum tunnel_warning {
     TUNNEL_WARNS_ONE_WAY = 1 << 3,     /* packets go out, none come in */
     TUNNEL_WARNS_PEER_SILENT = 1 << 4, /* dead peer detection waits for an answer right now */
     TUNNEL_WARNS_FLAPPING = 1 << 5,
+    TUNNEL_WARNS_CERTIFICATE = 1 << 6, /* it runs out, or has */
+    TUNNEL_WARNS_REMOTE_CA = 1 << 7,   /* likewise */
+    TUNNEL_WARNS_CRL = 1 << 8,         /* it has run out */
 };
-#define TUNNEL_WARNINGS 6
-/* One warning in words. */
-const char *tunnel_warning_text(enum tunnel_warning warning);
+#define TUNNEL_WARNINGS 9
+#define TUNNEL_WARNS_OF_ENDS (TUNNEL_WARNS_CERTIFICATE | TUNNEL_WARNS_REMOTE_CA | TUNNEL_WARNS_CRL)
+
+/* What runs out: the first of our own chain, of the roots of the other side, of the CRLs. */
+enum tunnel_end { TUNNEL_END_CERTIFICATE, TUNNEL_END_REMOTE_CA, TUNNEL_END_CRL };
+#define TUNNEL_ENDS 3
 const char *tunnel_state_text(enum tunnel_state state);
 
 /* What the configuration says. Points into it: it must live as long as it is set. */
@@ -107,8 +115,17 @@ struct tunnel {
         flapped_ms[TUNNEL_FLAPS]; /* the last ones, in a ring: flaps % TUNNEL_FLAPS is the oldest */
     char alert[ALERT_TEXT_BYTES]; /* the last one in words; empty: none */
     int64_t alert_ms;
+    /* The last attempt, as it was listed while it was being set up. */
+    char tried_host[SA_TEXT_BYTES]; /* empty: none since it was down */
+    bool tried_answered;            /* the other side agreed on an IKE proposal */
+    int64_t ends_s[TUNNEL_ENDS];    /* since 1970; SA_NOT_SAID: not known, or nothing runs out */
+    unsigned end_warnings;
     unsigned warnings; /* enum tunnel_warning, or-ed */
 };
+
+/* One warning in words; with the date, where it is one of ends. */
+void tunnel_warning_text(const struct tunnel *tunnel, enum tunnel_warning warning,
+                         char ret_text[ALERT_TEXT_BYTES]);
 
 void tunnel_init(struct tunnel *tunnel, const struct tunnel_wanted *wanted, int64_t now_ms);
 void tunnel_free(struct tunnel *tunnel);
@@ -148,6 +165,12 @@ void tunnel_forget(struct tunnel *tunnel); /* charon is not heard any more */
 /* Is there an address of one end that some wanted one of the other can't be reached from? False where
  * charon does not say, or not readably, what is carried. */
 bool tunnel_is_narrowed(const struct tunnel *tunnel);
+/* What runs out, by a clock that people read; tunnel_judge() takes it up. */
+void tunnel_judge_ends(struct tunnel *tunnel, int64_t wall_s);
+/* Why an attempt came to nothing that no event tells of: NULL, or words. was, was_since_ms: the state before
+ * the listing. */
+const char *tunnel_silence(struct tunnel *tunnel, int64_t now_ms, enum tunnel_state was,
+                           int64_t was_since_ms, char ret_text[ALERT_TEXT_BYTES]);
 /* State and warnings anew. True when either changed. */
 bool tunnel_judge(struct tunnel *tunnel, int64_t now_ms);
 

@@ -1,7 +1,11 @@
 #include "vpn/tunnel.h"
 
+#include "certs/validity.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 const char *tunnel_state_text(enum tunnel_state state)
 {
@@ -14,7 +18,7 @@ const char *tunnel_state_text(enum tunnel_state state)
     return words[state];
 }
 
-const char *tunnel_warning_text(enum tunnel_warning warning)
+static const char *warning_words(enum tunnel_warning warning)
 {
     switch (warning) {
     case TUNNEL_WARNS_IKE_CIPHER:
@@ -29,8 +33,36 @@ const char *tunnel_warning_text(enum tunnel_warning warning)
         return "the other side has not answered the last check yet";
     case TUNNEL_WARNS_FLAPPING:
         return "it went down several times within ten minutes";
+    case TUNNEL_WARNS_CERTIFICATE:
+        return "our certificate (or one above it) is valid until";
+    case TUNNEL_WARNS_REMOTE_CA:
+        return "a CA in remote_ca is valid until";
+    case TUNNEL_WARNS_CRL:
+        return "the revocation list is valid until";
     }
     return "";
+}
+
+static int64_t end_of_warning(const struct tunnel *tunnel, enum tunnel_warning warning)
+{
+    if (warning == TUNNEL_WARNS_CERTIFICATE)
+        return tunnel->ends_s[TUNNEL_END_CERTIFICATE];
+    if (warning == TUNNEL_WARNS_REMOTE_CA)
+        return tunnel->ends_s[TUNNEL_END_REMOTE_CA];
+    return warning == TUNNEL_WARNS_CRL ? tunnel->ends_s[TUNNEL_END_CRL] : SA_NOT_SAID;
+}
+
+void tunnel_warning_text(const struct tunnel *tunnel, enum tunnel_warning warning,
+                         char ret_text[ALERT_TEXT_BYTES])
+{
+    time_t end = (time_t)end_of_warning(tunnel, warning);
+    struct tm parts;
+
+    snprintf(ret_text, ALERT_TEXT_BYTES, "%s", warning_words(warning));
+    if (end == (time_t)SA_NOT_SAID || gmtime_r(&end, &parts) == NULL)
+        return;
+    snprintf(ret_text, ALERT_TEXT_BYTES, "%s %04d-%02d-%02d %02d:%02d UTC", warning_words(warning),
+             parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min);
 }
 
 /* --- state -------------------------------------------------------------------------------- */
@@ -130,7 +162,8 @@ static bool is_flapping(const struct tunnel *tunnel, int64_t now_ms)
 
 static unsigned warnings_of(const struct tunnel *tunnel, int64_t now_ms)
 {
-    unsigned warnings = is_flapping(tunnel, now_ms) ? TUNNEL_WARNS_FLAPPING : 0;
+    unsigned warnings =
+        tunnel->end_warnings | (is_flapping(tunnel, now_ms) ? TUNNEL_WARNS_FLAPPING : 0);
 
     if (tunnel->state != TUNNEL_UP)
         return warnings;
@@ -142,6 +175,52 @@ static unsigned warnings_of(const struct tunnel *tunnel, int64_t now_ms)
     if (is_peer_silent(tunnel, now_ms))
         warnings |= TUNNEL_WARNS_PEER_SILENT;
     return warnings;
+}
+
+/* A CRL is made to be replaced before its end: that it is near says nothing. */
+void tunnel_judge_ends(struct tunnel *tunnel, int64_t wall_s)
+{
+    static const enum tunnel_warning warnings[] = {
+        [TUNNEL_END_CERTIFICATE] = TUNNEL_WARNS_CERTIFICATE,
+        [TUNNEL_END_REMOTE_CA] = TUNNEL_WARNS_REMOTE_CA,
+        [TUNNEL_END_CRL] = TUNNEL_WARNS_CRL,
+    };
+    const int64_t soon_s = INT64_C(86400) * VALIDITY_SOON_DAYS;
+
+    tunnel->end_warnings = 0;
+    for (size_t i = 0; i < TUNNEL_ENDS; i++) {
+        int64_t ahead_s = i == TUNNEL_END_CRL ? 0 : soon_s;
+        if (tunnel->ends_s[i] != SA_NOT_SAID && tunnel->ends_s[i] - wall_s < ahead_s)
+            tunnel->end_warnings |= warnings[i];
+    }
+}
+
+/* --- attempts that come to nothing -------------------------------------------------------- */
+
+/* Once for each time that it is being set up: what charon says of it, if anything, comes later. */
+const char *tunnel_silence(struct tunnel *tunnel, int64_t now_ms, enum tunnel_state was,
+                           int64_t was_since_ms, char ret_text[ALERT_TEXT_BYTES])
+{
+    bool connecting =
+        tunnel->state == TUNNEL_CONNECTING && now_ms - tunnel->since_ms >= TUNNEL_UNANSWERED_MS;
+    /* Shorter: ended from this side, without an event, because it changed. */
+    bool ended = was == TUNNEL_CONNECTING && tunnel->state == TUNNEL_DOWN &&
+                 now_ms - was_since_ms >= TUNNEL_TRIED_MS;
+    bool answered = tunnel->tried_answered;
+    char host[64];
+
+    if ((!connecting && !ended) || tunnel->tried_host[0] == '\0' ||
+        (tunnel->alert[0] != '\0' && tunnel->alert_ms >= was_since_ms))
+        return NULL;
+    snprintf(host, sizeof host, "%.63s", tunnel->tried_host);
+    tunnel->tried_host[0] = '\0';
+    snprintf(ret_text, ALERT_TEXT_BYTES,
+             answered
+                 ? "%s agreed on a proposal and is not heard since: is UDP 4500 open both ways?"
+                 : "no answer from %s, UDP 500: wrong address, a firewall between, or it drops "
+                   "what it does not know",
+             host);
+    return ret_text;
 }
 
 bool tunnel_judge(struct tunnel *tunnel, int64_t now_ms)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BEAT_MS 1000
@@ -124,16 +125,45 @@ static void log_problems(const struct problems *problems)
     }
 }
 
-/* The sockets are not changed while running. */
+/* The gateway's group, which is to read the status; -1: nobody says which. */
+static gid_t reading_group(const struct config *config)
+{
+    char buffer[4096];
+    struct group group, *found_group = NULL;
+    struct passwd user, *found_user = NULL;
+
+    if (config->gateway.group != NULL &&
+        getgrnam_r(config->gateway.group, &group, buffer, sizeof buffer, &found_group) == 0 &&
+        found_group != NULL)
+        return group.gr_gid;
+    if (config->gateway.group == NULL && config->gateway.user != NULL &&
+        getpwnam_r(config->gateway.user, &user, buffer, sizeof buffer, &found_user) == 0 &&
+        found_user != NULL)
+        return user.pw_gid;
+    return (gid_t)-1;
+}
+
+static void needs_restart(bool changed, const struct config *wanted, const char *setting,
+                          struct problems *problems)
+{
+    if (changed)
+        problems_add(problems, PROBLEM_ERROR, wanted->tunneld.place, setting,
+                     "needs a restart of mllp-tunneld");
+}
+
+/* The sockets, and whose they are, are not changed while running. */
 static void compare(const struct config *running, const struct config *wanted,
                     struct problems *problems)
 {
-    if (strcmp(running->tunneld.status_socket, wanted->tunneld.status_socket) != 0)
-        problems_add(problems, PROBLEM_ERROR, wanted->tunneld.place, "tunneld.status_socket",
-                     "needs a restart of mllp-tunneld");
-    if (strcmp(running->tunneld.vici_socket, wanted->tunneld.vici_socket) != 0)
-        problems_add(problems, PROBLEM_ERROR, wanted->tunneld.place, "tunneld.vici_socket",
-                     "needs a restart of mllp-tunneld");
+    const struct config_tunneld *a = &running->tunneld, *b = &wanted->tunneld;
+
+    needs_restart(strcmp(a->status_socket, b->status_socket) != 0, wanted, "tunneld.status_socket",
+                  problems);
+    needs_restart(strcmp(a->vici_socket, b->vici_socket) != 0, wanted, "tunneld.vici_socket",
+                  problems);
+    needs_restart(strcmp(a->user, b->user) != 0, wanted, "tunneld.user", problems);
+    needs_restart(reading_group(running) != reading_group(wanted), wanted, "gateway.group",
+                  problems);
 }
 
 static int take_config(struct tunneld *tunneld, struct config *config)
@@ -184,24 +214,6 @@ static void on_end(uv_signal_t *handle, int number)
 
 /* --- the process -------------------------------------------------------------------------- */
 
-/* The gateway's group, which is to read the status; -1: nobody says which. */
-static gid_t reading_group(const struct config *config)
-{
-    char buffer[4096];
-    struct group group, *found_group = NULL;
-    struct passwd user, *found_user = NULL;
-
-    if (config->gateway.group != NULL &&
-        getgrnam_r(config->gateway.group, &group, buffer, sizeof buffer, &found_group) == 0 &&
-        found_group != NULL)
-        return group.gr_gid;
-    if (config->gateway.group == NULL && config->gateway.user != NULL &&
-        getpwnam_r(config->gateway.user, &user, buffer, sizeof buffer, &found_user) == 0 &&
-        found_user != NULL)
-        return user.pw_gid;
-    return (gid_t)-1;
-}
-
 static void warn_of_user(const struct config *config)
 {
     uid_t user = 0;
@@ -249,6 +261,7 @@ static void start(struct tunneld *tunneld)
     uv_signal_start(&tunneld->interrupt, on_end, SIGINT);
     TUNNELD_LOG(CONFIG_LOG_INFO, "started", TUNNELD_TEXT("version", MLLPGW_VERSION),
                 TUNNELD_NUMBER("tunnels", keeper_config(tunneld->keeper)->tunnel_count));
+    keeper_set_wall_s(tunneld->keeper, (int64_t)time(NULL));
     keeper_tick(tunneld->keeper, tunneld_now_ms());
     tunneld_settle(tunneld);
 }

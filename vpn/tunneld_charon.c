@@ -152,6 +152,7 @@ static void on_deadline(uv_timer_t *timer)
 {
     struct tunneld *tunneld = timer->loop->data;
 
+    keeper_set_wall_s(tunneld->keeper, (int64_t)time(NULL));
     keeper_tick(tunneld->keeper, tunneld_now_ms());
     tunneld_settle(tunneld);
 }

@@ -80,6 +80,25 @@ void tunnels_alert(struct tunnels *tunnels, int64_t now_ms, const char *name, co
         alert(tunnels, tunnel, now_ms, text);
 }
 
+/* --- what runs out ------------------------------------------------------------------------ */
+
+void tunnels_set_ends(struct tunnels *tunnels, const char *name, const int64_t ends_s[TUNNEL_ENDS])
+{
+    struct tunnel *tunnel = find(tunnels, name);
+
+    if (tunnel == NULL || memcmp(tunnel->ends_s, ends_s, sizeof tunnel->ends_s) == 0)
+        return;
+    memcpy(tunnel->ends_s, ends_s, sizeof tunnel->ends_s);
+    tunnels->version++;
+}
+
+void tunnels_judge_ends(struct tunnels *tunnels, int64_t now_ms, int64_t wall_s)
+{
+    for (size_t i = 0; i < tunnels->count; i++)
+        tunnel_judge_ends(&tunnels->items[i], wall_s);
+    judge_all(tunnels, now_ms);
+}
+
 /* --- configuration ------------------------------------------------------------------------ */
 
 int tunnels_configure(struct tunnels *tunnels, int64_t now_ms, const struct tunnel_wanted *wanted,
@@ -152,10 +171,14 @@ void tunnels_end_listing(struct tunnels *tunnels, int64_t now_ms, bool whole)
     for (size_t i = 0; i < tunnels->count; i++) {
         struct tunnel *tunnel = &tunnels->items[i];
         enum tunnel_state before = tunnel->state;
+        int64_t since_ms = tunnel->since_ms;
+        char text[ALERT_TEXT_BYTES];
 
         tunnel_end_listing(tunnel, whole);
         judge(tunnels, tunnel, now_ms);
         find_childless(tunnels, tunnel, now_ms, before);
+        if (tunnel_silence(tunnel, now_ms, before, since_ms, text) != NULL)
+            alert(tunnels, tunnel, now_ms, text);
     }
 }
 

@@ -58,6 +58,11 @@ void tunnels_end_listing(struct tunnels *tunnels, int64_t now_ms, bool whole);
 __attribute__((warn_unused_result)) int tunnels_take(struct tunnels *tunnels, int64_t now_ms,
                                                      const char *event, struct vici_text message);
 void tunnels_lost(struct tunnels *tunnels, int64_t now_ms);
+/* When what it proves itself with, and others to it, runs out (tunnel.h); by tunnels_judge_ends() it is
+ * warned of. */
+void tunnels_set_ends(struct tunnels *tunnels, const char *name, const int64_t ends_s[TUNNEL_ENDS]);
+/* wall_s: seconds since 1970. */
+void tunnels_judge_ends(struct tunnels *tunnels, int64_t now_ms, int64_t wall_s);
 /* What went wrong with a tunnel, found out otherwise (a refused `initiate`). */
 void tunnels_alert(struct tunnels *tunnels, int64_t now_ms, const char *name, const char *text);
 

@@ -3,6 +3,9 @@
 #include "base/text.h"
 #include "certs/bundle.h"
 #include "certs/identity.h"
+#include "certs/names.h"
+#include "certs/pem.h"
+#include "certs/x509time.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -11,6 +14,7 @@
 #include <unistd.h>
 
 #define DAY_S INT64_C(86400)
+#define CHECK_CRL_BYTES 65535 /* a value of VICI */
 
 /* Where what a bundle says belongs. */
 struct check_place {
@@ -189,6 +193,94 @@ static void check_root_expiry(struct check_place *at, const char *file, int64_t 
     mbedtls_x509_crt_free(&chain);
 }
 
+struct check_crls {
+    struct check_place *place;
+    const struct config_tunnel *tunnel;
+    mbedtls_x509_crt roots;
+    int64_t now_s;
+    bool of_root; /* one of them is of one of these */
+};
+
+static bool check_is_of_root(const mbedtls_x509_crt *roots, const mbedtls_x509_crl *crl)
+{
+    for (const mbedtls_x509_crt *at = roots; at != NULL && at->raw.len > 0; at = at->next)
+        if (validity_crl_is_of(crl, at))
+            return true;
+    return false;
+}
+
+static void check_crl_dates(const struct check_crls *crls, const mbedtls_x509_crl *crl,
+                            const char *issuer)
+{
+    const struct check_place *at = crls->place;
+    char when[TEXT_SHORT_BYTES];
+    int64_t end_s = x509time_s(&crl->next_update);
+
+    if (crl->next_update.year > 0 && end_s < crls->now_s)
+        problems_add(at->problems, crls->tunnel->crl_required ? PROBLEM_ERROR : PROBLEM_WARNING,
+                     at->place, at->setting, "%s: the list of %s ran out at %s: fetch a new one%s",
+                     crls->tunnel->crl, issuer, text_time(end_s * 1000, when),
+                     crls->tunnel->crl_required ? "; until then nobody of that CA gets in" : "");
+}
+
+static int check_crl(void *context, size_t number, const unsigned char *der, size_t length)
+{
+    struct check_crls *crls = context;
+    const struct check_place *at = crls->place;
+    char issuer[NAMES_TEXT_MAX], why[VALIDITY_ERROR_MAX] = "memory is out";
+    struct validity_revoked revoked = {0};
+    mbedtls_x509_crl crl;
+    int64_t end_s;
+
+    mbedtls_x509_crl_init(&crl);
+    if (validity_crl(der, length, &end_s, &revoked, why) != 0 ||
+        mbedtls_x509_crl_parse_der(&crl, der, length) != 0) {
+        problems_add(at->problems, PROBLEM_ERROR, at->place, at->setting,
+                     "%s: list %zu cannot be read: %s", crls->tunnel->crl, number, why);
+    } else {
+        names_text(&crl.issuer, issuer, sizeof issuer);
+        check_crl_dates(crls, &crl, issuer);
+        crls->of_root = crls->of_root || check_is_of_root(&crls->roots, &crl);
+    }
+    if (length > CHECK_CRL_BYTES)
+        problems_add(at->problems, PROBLEM_ERROR, at->place, at->setting,
+                     "%s: list %zu has %zu bytes; more than %d don't go through charon's socket",
+                     crls->tunnel->crl, number, length, CHECK_CRL_BYTES);
+    mbedtls_x509_crl_free(&crl);
+    validity_revoked_free(&revoked);
+    return 0;
+}
+
+/* A list of an intermediate CA alone is as good as none for what the root issued. */
+static void check_crls(struct check_place *at, const struct config_tunnel *tunnel, int64_t now_s)
+{
+    struct check_crls crls = {.place = at, .tunnel = tunnel, .now_s = now_s};
+    struct pem_file file;
+    char error[PEM_ERROR_MAX] = "";
+    int result;
+
+    if (!check_can_read(tunnel->crl) || !check_can_read(tunnel->remote_ca))
+        return;
+    mbedtls_x509_crt_init(&crls.roots);
+    (void)!mbedtls_x509_crt_parse_file(&crls.roots, tunnel->remote_ca); /* check_roots() tells */
+    result = pem_read(tunnel->crl, &file, error);
+    if (result == 0) {
+        result = pem_each(&file, "X509 CRL", check_crl, &crls, error);
+        pem_free(&file);
+    }
+    if (result < 0)
+        problems_add(at->problems, PROBLEM_ERROR, at->place, at->setting, "%s: %s", tunnel->crl,
+                     error);
+    else if (!crls.of_root)
+        problems_add(at->problems, tunnel->crl_required ? PROBLEM_ERROR : PROBLEM_WARNING,
+                     at->place, at->setting,
+                     "%s: no list in it is of a CA in %s: whom that one revokes %s", tunnel->crl,
+                     tunnel->remote_ca,
+                     tunnel->crl_required ? "can't be known, and all are refused"
+                                          : "is let in all the same");
+    mbedtls_x509_crt_free(&crls.roots);
+}
+
 static void check_tunnel(const struct config_tunnel *tunnel, int64_t now_s,
                          struct problems *problems)
 {
@@ -198,6 +290,10 @@ static void check_tunnel(const struct config_tunnel *tunnel, int64_t now_s,
         snprintf(at.setting, sizeof at.setting, "tunnels.%s.remote_ca", tunnel->name);
         check_roots(&at, tunnel->remote_ca);
         check_root_expiry(&at, tunnel->remote_ca, now_s);
+        if (tunnel->crl != NULL) {
+            snprintf(at.setting, sizeof at.setting, "tunnels.%s.crl", tunnel->name);
+            check_crls(&at, tunnel, now_s);
+        }
     }
     if (tunnel->certificate != NULL && tunnel->key != NULL) {
         snprintf(at.setting, sizeof at.setting, "tunnels.%s.certificate", tunnel->name);

@@ -105,7 +105,7 @@ static void test_silence_costs_the_connection(void **state)
         "< success=yes\n"
         "  > load-conn mllpgw-a{ 192.0.2.1 aes256gcm16-prfsha384-ecp384\n"
         "< success=yes\n"
-        "  info event=tunnel-loaded tunnel=a how=found\n"
+        "  debug event=tunnel-loaded tunnel=a how=unchanged\n"
         "state\n"
         "  connected 5.9.8, a unknown\n");
 }

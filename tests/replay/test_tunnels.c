@@ -165,13 +165,82 @@ static void test_an_ike_sa_without_a_child_sa_is_told_of(void **state)
 static void test_refused_while_being_set_up(void **state)
 {
     (void)state;
-    play_script(NOTHING
-                "at 7\n"
-                "ike-updown mllpgw-site{ uniqueid=3 state=CONNECTING }\n"
-                "why\n"
-                "  refused while being set up: key, identities or proposals don't match at 7\n"
-                "show\n"
-                "  down 0/0 0 flaps 0 rekeys\n");
+    play_script(
+        NOTHING
+        "at 7\n"
+        "ike-updown mllpgw-site{ uniqueid=3 state=CONNECTING }\n"
+        "why\n"
+        "  refused while being set up: no IKE proposal in common, or no IKEv2 for us there at 7\n"
+        "show\n"
+        "  down 0/0 0 flaps 0 rekeys\n");
+}
+
+/* strongSwan 5.9.8 tells neither by an event; the algorithms are there once IKE_SA_INIT was answered. */
+static void test_an_attempt_that_nobody_answers(void **state)
+{
+    (void)state;
+    play_script(
+        NOTHING
+        "at 1000\n"
+        "begin\n"
+        "list-sa mllpgw-site{ uniqueid=3 state=CONNECTING remote-host=192.0.2.1 }\n"
+        "  site down -> connecting\n"
+        "end\n"
+        "at 10999\n"
+        "begin\n"
+        "list-sa mllpgw-site{ uniqueid=3 state=CONNECTING remote-host=192.0.2.1 }\n"
+        "end\n"
+        "at 11000\n"
+        "begin\n"
+        "list-sa mllpgw-site{ uniqueid=3 state=CONNECTING remote-host=192.0.2.1 }\n"
+        "end\n"
+        "why\n"
+        "  no answer from 192.0.2.1, UDP 500: wrong address, a firewall between, or it drops what it does not know at 11000\n"
+        "at 20000\n"
+        "begin\n"
+        "list-sa mllpgw-site{ uniqueid=3 state=CONNECTING remote-host=192.0.2.1 }\n"
+        "end\n"
+        "why\n"
+        "  no answer from 192.0.2.1, UDP 500: wrong address, a firewall between, or it drops what it does not know at 11000\n");
+}
+
+static void test_an_attempt_that_is_answered_once(void **state)
+{
+    (void)state;
+    play_script(
+        NOTHING
+        "at 1000\n"
+        "begin\n"
+        "list-sa mllpgw-site{ uniqueid=3 state=CONNECTING remote-host=192.0.2.1 encr-alg=AES_CBC encr-keysize=256 }\n"
+        "  site down -> connecting\n"
+        "end\n"
+        "at 4000\n"
+        "begin\n"
+        "end\n"
+        "begin\n"
+        "end\n"
+        "  site connecting -> down\n"
+        "why\n"
+        "  192.0.2.1 agreed on a proposal and is not heard since: is UDP 4500 open both ways? at 4000\n");
+}
+
+/* Ended from this side: the configuration changed. */
+static void test_an_attempt_that_was_cut_short(void **state)
+{
+    (void)state;
+    play_script(NOTHING "at 1000\n"
+                        "begin\n"
+                        "list-sa mllpgw-site{ uniqueid=3 state=CONNECTING remote-host=192.0.2.1 }\n"
+                        "  site down -> connecting\n"
+                        "end\n"
+                        "at 3999\n"
+                        "begin\n"
+                        "end\n"
+                        "begin\n"
+                        "end\n"
+                        "  site connecting -> down\n"
+                        "why\n"
+                        "  nothing at 0\n");
 }
 
 /* --- rekeys ------------------------------------------------------------------------------- */
@@ -556,7 +625,7 @@ static void test_recorded_life_of_a_tunnel(void **state)
         assert_string_equal(play.log, "site up -> down\n");
         assert_int_equal(site->flaps, 1);
         assert_string_equal(site->alert, "refused while being set up: key, identities or "
-                                         "proposals don't match");
+                                         "certificates don't match");
         current = NULL;
         tunnels_free(&play.tunnels);
     }
@@ -590,6 +659,9 @@ int main(void)
         cmocka_unit_test(test_connecting),
         cmocka_unit_test(test_an_ike_sa_without_a_child_sa_is_told_of),
         cmocka_unit_test(test_refused_while_being_set_up),
+        cmocka_unit_test(test_an_attempt_that_nobody_answers),
+        cmocka_unit_test(test_an_attempt_that_is_answered_once),
+        cmocka_unit_test(test_an_attempt_that_was_cut_short),
         cmocka_unit_test(test_a_child_rekey_is_no_flap),
         cmocka_unit_test(test_the_predecessor_does_not_count),
         cmocka_unit_test(test_an_ike_rekey_moves_the_children),

@@ -10,14 +10,20 @@
  *   item TEXT                  of list-sas
  *   event NAME TEXT
  *   raw HEX, flood LENGTH      bytes from charon: a packet that says it has so many, a byte at a time
+ *   put NAME TEXT, copy PKI-FILE NAME
+ *                              a file that the tunnels below name is written anew
+ *   wall DAYS NAME             it is so many days before the certificate or CRL in the file runs out
  *   state                      what the status would say
  */
 #ifndef MLLPGW_TESTS_KEEPER_SCRIPT_H
 #define MLLPGW_TESTS_KEEPER_SCRIPT_H
 
+#include "certs/pem.h"
+#include "certs/validity.h"
 #include "vpn/keeper.h"
 #include "vpn/tunneld_log.h"
 
+#include "support/pki.h"
 #include "support/vici_case.h"
 
 #include "support/config_case.h"
@@ -51,6 +57,10 @@ static const struct {
      "name = \"cert\"; remote = \"192.0.2.5\"; certificate = \"chain\"; key = \"key\"; "
      "remote_ca = \"ca\"; local_id = \"us.example\"; remote_id = \"them.example\"; " PROPOSALS
      "local_subnets = [ \"10.24.0.0/24\" ]; remote_subnets = [ \"10.14.0.0/24\" ];"},
+    {"crl", "name = \"crl\"; remote = \"192.0.2.5\"; certificate = \"chain\"; key = \"key\"; "
+            "remote_ca = \"ca\"; local_id = \"us.example\"; remote_id = \"them.example\"; "
+            "crl = \"crl\"; " PROPOSALS
+            "local_subnets = [ \"10.24.0.0/24\" ]; remote_subnets = [ \"10.14.0.0/24\" ];"},
 };
 
 static char directory[] = "/tmp/mgw-keeper-XXXXXX";
@@ -84,7 +94,7 @@ static void say_element(struct play *play, const struct vici_element *e)
     switch (e->type) {
     case VICI_KEY_VALUE:
         if (vici_text_is(e->name, "data"))
-            say(play, " data:%d", value);
+            say(play, value > 100 ? " data:large" : " data:%d", value);
         else
             say(play, " %.*s=%.*s", name, e->name.data, value, e->value.data);
         break;
@@ -137,6 +147,18 @@ static void say_output(struct play *play)
     }
 }
 
+/* What differs from run to run: "... is valid until 2026-12-24 10:00 UTC", and the files' directory. */
+static void hide(char *line)
+{
+    char *date = strstr(line, "valid until "), *place = strstr(line, directory);
+
+    if (date != NULL)
+        memmove(date + strlen("valid until "), strstr(date, "UTC"),
+                strlen(strstr(date, "UTC")) + 1);
+    if (place != NULL)
+        memmove(place, place + strlen(directory), strlen(place + strlen(directory)) + 1);
+}
+
 /* Without the time in front. */
 static void say_log(struct play *play)
 {
@@ -147,8 +169,11 @@ static void say_log(struct play *play)
     assert_true(length >= 0);
     text[length] = '\0';
     assert_null(strstr(text, KEY));
-    for (char *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
+    for (char *line = strtok_r(text, "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
+        hide(line);
         say(play, "  %s\n", strchr(line, ' ') + 1);
+    }
     assert_int_equal(ftruncate(play->log_fd, 0), 0);
     assert_int_equal(lseek(play->log_fd, 0, SEEK_SET), 0);
 }
@@ -261,6 +286,69 @@ static void say_state(struct play *play)
     say(play, "\n");
 }
 
+/* --- files -------------------------------------------------------------------------------- */
+
+static void put_file(const char *name, const char *text)
+{
+    char path[128];
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(chmod(path, 0600), 0);
+}
+
+static void read_file(const char *path, char *text, size_t size)
+{
+    FILE *file = fopen(path, "r");
+    size_t length;
+
+    assert_non_null(file);
+    length = fread(text, 1, size - 1, file);
+    text[length] = '\0';
+    assert_true(length > 0 && length < size - 1);
+    fclose(file);
+}
+
+static void copy_file(const char *pki_name, const char *name)
+{
+    static char text[65536];
+
+    read_file(pki_file(pki_name), text, sizeof text);
+    put_file(name, text);
+}
+
+static int find_end(void *context, size_t number, const unsigned char *der, size_t length)
+{
+    struct validity_revoked revoked = {0};
+    char why[VALIDITY_ERROR_MAX];
+    int64_t *end_s = context;
+
+    (void)number;
+    *end_s = validity_certificate_end_s(der, length);
+    if (*end_s == VALIDITY_UNKNOWN)
+        assert_int_equal(validity_crl(der, length, end_s, &revoked, why), 0);
+    validity_revoked_free(&revoked);
+    return 0;
+}
+
+static void set_wall(struct play *play, int64_t days, const char *name)
+{
+    char path[128], error[PEM_ERROR_MAX];
+    struct pem_file file;
+    int64_t end_s = 0;
+
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    assert_int_equal(pem_read(path, &file, error), 0);
+    if (pem_each(&file, "CERTIFICATE", find_end, &end_s, error) != 0)
+        assert_int_equal(pem_each(&file, "X509 CRL", find_end, &end_s, error), 0);
+    pem_free(&file);
+    keeper_set_wall_s(play->keeper, end_s - days * 86400);
+}
+
 static bool begins(const char **line, const char *word)
 {
     size_t length = strlen(word);
@@ -298,6 +386,16 @@ static void act(struct play *play, char *text)
         raw(play, line);
     } else if (begins(&line, "flood ")) {
         flood(play, strtoul(line, NULL, 10));
+    } else if (begins(&line, "put ")) {
+        space = strchr(text + 4, ' ');
+        *space = '\0';
+        put_file(line, space + 1);
+    } else if (begins(&line, "copy ")) {
+        space = strchr(text + 5, ' ');
+        *space = '\0';
+        copy_file(line, space + 1);
+    } else if (begins(&line, "wall ")) {
+        set_wall(play, strtoll(line, NULL, 10), strchr(line, ' ') + 1);
     } else if (begins(&line, "state")) {
         say_state(play);
     } else {
@@ -347,19 +445,6 @@ static void play_script(const char *script)
     free(play);
 }
 
-static void put_file(const char *name, const char *text)
-{
-    char path[128];
-    FILE *file;
-
-    snprintf(path, sizeof path, "%s/%s", directory, name);
-    file = fopen(path, "w");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-    assert_int_equal(chmod(path, 0600), 0);
-}
-
 /* PEM is all that is asked of a certificate here: charon looks into it. */
 #define PEM "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
 
@@ -372,12 +457,13 @@ static int make_files(void **state)
     put_file("key", "PRIVATE");
     put_file("chain", PEM PEM PEM);
     put_file("ca", PEM);
+    pki_make();
     return 0;
 }
 
 static int remove_files(void **state)
 {
-    static const char *const names[] = {"psk", "key", "chain", "ca"};
+    static const char *const names[] = {"psk", "key", "chain", "ca", "crl"};
     char path[128];
 
     (void)state;

@@ -106,8 +106,10 @@ static inline void show_warnings(struct play *play)
     const struct tunnel *tunnel = tunnels_find(play->tunnels, "site");
 
     for (unsigned i = 0; i < TUNNEL_WARNINGS; i++) {
+        char text[ALERT_TEXT_BYTES];
+        tunnel_warning_text(tunnel, (enum tunnel_warning)(1u << i), text);
         if (tunnel->warnings & 1u << i)
-            say(play, "%s\n", tunnel_warning_text((enum tunnel_warning)(1u << i)));
+            say(play, "%s\n", text);
     }
 }
 
@@ -131,7 +133,8 @@ static inline void step(struct play *play, const char *line)
     } else if (strcmp(line, "warnings") == 0) {
         show_warnings(play);
     } else if (strcmp(line, "why") == 0) {
-        say(play, "%s at %" PRId64 "\n", site->alert, site->alert_ms);
+        say(play, "%s at %" PRId64 "\n", site->alert[0] != '\0' ? site->alert : "nothing",
+            site->alert_ms);
     } else {
         assert_int_equal(sscanf(line, "%31s %n", word, &used), 1);
         struct vici_builder message = script_message(line + used);

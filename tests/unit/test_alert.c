@@ -38,7 +38,11 @@ static void test_ike_down(void **state)
 
     (void)state;
     assert_string_equal(alert_of_ike_down(&ike),
-                        "refused while being set up: key, identities or proposals don't match");
+                        "refused while being set up: no IKE proposal in common, or no IKEv2 for us "
+                        "there");
+    memcpy(ike.cipher, "aes", 4);
+    assert_string_equal(alert_of_ike_down(&ike),
+                        "refused while being set up: key, identities or certificates don't match");
     ike.state = SA_IKE_ESTABLISHED;
     assert_string_equal(alert_of_ike_down(&ike), "the other side stopped answering");
     ike.state = SA_IKE_DELETING;

@@ -147,7 +147,13 @@ static void test_a_connection_by_certificate(void **state)
     put(&proof.roots[0], "ROOT");
     put(&proof.roots[1], "NEXT-ROOT");
     connection_is(
-        CERTIFICATE_TUNNEL, &proof,
+        CERTIFICATE_TUNNEL "crl = \"ca.crl\"; crl_required = true; ", &proof,
+        HEAD("mllpgw-cert", "", "vpn.example") ONE_PROPOSAL TIMES(
+            "30", "0") "local{ auth=pubkey id=edge.example certs[ OWN ] } remote{ auth=pubkey "
+                       "id=st-marys.example cacerts[ ROOT NEXT-ROOT ] revocation=strict } " CHILD(
+                           "mllpgw-cert", STARTS));
+    connection_is(
+        CERTIFICATE_TUNNEL "crl = \"ca.crl\"; ", &proof,
         HEAD("mllpgw-cert", "", "vpn.example") ONE_PROPOSAL TIMES(
             "30", "0") "local{ auth=pubkey id=edge.example certs[ OWN ] } remote{ auth=pubkey "
                        "id=st-marys.example cacerts[ ROOT NEXT-ROOT ] } " CHILD("mllpgw-cert",
@@ -183,7 +189,71 @@ static void test_keys_and_certificates(void **state)
                "id=mllpgw-c type=ike data=" KEY " owners[ c.example ]");
     message_is(load_key(&proof, &message), &message, "type=any data=PRIVATE");
     message_is(load_certificate(&proof, 1, &message), &message, "type=X509 flag=NONE data=BETWEEN");
+    put(&proof.crls[0], "LIST");
+    message_is(load_crl(&proof, 0, &message), &message, "type=X509_CRL flag=NONE data=LIST");
+    message_is(load_forget_crls(&message), &message, "type=X509_CRL");
     proof_free(&proof);
+    config_free(&config);
+}
+
+static void terms_of(uint64_t seed, const char *connection, const char *psk,
+                     uint8_t terms[LOAD_TERMS_BYTES])
+{
+    struct vici_builder message;
+    struct proof proof = {0};
+
+    put(&proof.psk, psk);
+    message = vici_case_build(connection);
+    assert_int_equal(load_terms(seed, &message, &proof, terms), 0);
+    vici_builder_free(&message);
+    proof_free(&proof);
+}
+
+/* Whatever differs shows, and nothing moves from one end to the other unseen. */
+static void test_terms(void **state)
+{
+    uint8_t terms[LOAD_TERMS_BYTES], others[LOAD_TERMS_BYTES];
+
+    (void)state;
+    terms_of(1, "a=b", KEY, terms);
+    terms_of(1, "a=b", KEY, others);
+    assert_memory_equal(terms, others, sizeof terms);
+    terms_of(2, "a=b", KEY, others);
+    assert_memory_not_equal(terms, others, sizeof terms);
+    terms_of(1, "a=c", KEY, others);
+    assert_memory_not_equal(terms, others, sizeof terms);
+    terms_of(1, "a=b", KEY "x", others);
+    assert_memory_not_equal(terms, others, sizeof terms);
+}
+
+static void test_sas_of_nobody(void **state)
+{
+    static const struct {
+        const char *message, *name;
+    } cases[] = {
+        {"mllpgw-gone{ uniqueid=1 state=ESTABLISHED }", "mllpgw-gone"},
+        {"mllpgw-gone{ uniqueid=1 }", "mllpgw-gone"},
+        {"mllpgw-gone{ uniqueid=1 state=DELETING }", NULL},
+        {"mllpgw-gone{ uniqueid=1 state=DESTROYING }", NULL},
+        {"mllpgw-gone{ state=ESTABLISHED child-sas{ a{ name=a state=DELETING } } }", "mllpgw-gone"},
+        {"mllpgw-st-marys{ uniqueid=1 state=ESTABLISHED }", NULL},
+        {"by-hand{ uniqueid=1 child-sas{ mllpgw-gone{ name=mllpgw-gone } } }", NULL},
+        {"mllpgw{ uniqueid=1 }", NULL},
+        {"xmllpgw-gone{ uniqueid=1 }", NULL},
+        {"", NULL},
+    };
+    struct config *config = configured("{ " PSK_TUNNEL SUBNETS " }");
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct vici_builder message = vici_case_build(cases[i].message);
+        char name[LOAD_NAME_BYTES];
+        bool leftover = load_sa_is_leftover(config, vici_case_text(&message), name);
+        assert_int_equal(leftover, cases[i].name != NULL);
+        if (leftover)
+            assert_string_equal(name, cases[i].name);
+        vici_builder_free(&message);
+    }
     config_free(&config);
 }
 
@@ -321,6 +391,8 @@ int main(void)
         cmocka_unit_test(test_who_starts_it),
         cmocka_unit_test(test_a_connection_by_certificate),
         cmocka_unit_test(test_keys_and_certificates),
+        cmocka_unit_test(test_terms),
+        cmocka_unit_test(test_sas_of_nobody),
         cmocka_unit_test(test_the_other_messages),
         cmocka_unit_test(test_success_and_failure),
         cmocka_unit_test(test_lists),

@@ -2,6 +2,8 @@
 /* Keys and certificates are read from their files, or it is said why not, without a byte of them. */
 #include "vpn/proof.h"
 
+#include "support/pki.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -82,10 +84,47 @@ static void test_proofs_are_read(void **state)
     assert_int_equal(rmdir(directory), 0);
 }
 
+/* One that charon would not use, and one that is cut, are refused like a key that is missing. */
+static void test_revocation_lists(void **state)
+{
+    struct config_tunnel tunnel = {.crl = (char *)(uintptr_t)pki_file("ca.crl")};
+    char error[PROOF_ERROR_BYTES] = "", psk[] = "psk";
+    struct proof proof;
+
+    (void)state;
+    assert_int_equal(proof_read_crls(&tunnel, &proof, error), 0);
+    assert_int_equal(proof.crl_count, 1);
+    assert_int_equal(proof.revoked.count, 1);
+    assert_true(proof.crls_end_s > 0);
+    assert_int_equal(proof.chain_end_s, VALIDITY_UNKNOWN);
+    proof_free(&proof);
+    tunnel.crl = (char *)(uintptr_t)pki_file("extra/both.crl");
+    assert_int_equal(proof_read_crls(&tunnel, &proof, error), 0);
+    assert_int_equal(proof.crl_count, 2);
+    proof_free(&proof);
+    tunnel.crl = (char *)(uintptr_t)pki_file("extra/no-key-id.crl");
+    assert_int_equal(proof_read_crls(&tunnel, &proof, error), -EBADMSG);
+    assert_non_null(strstr(error, "authorityKeyIdentifier"));
+    assert_int_equal(proof.crl_count, 0);
+    tunnel.crl = (char *)(uintptr_t)pki_file("ca.pem");
+    assert_true(proof_read_crls(&tunnel, &proof, error) < 0);
+    tunnel.psk_file = psk; /* then nobody proves anything by a certificate */
+    assert_int_equal(proof_read_crls(&tunnel, &proof, error), 0);
+    proof_free(&proof);
+}
+
+static int make_pki(void **state)
+{
+    (void)state;
+    pki_make();
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_proofs_are_read),
+        cmocka_unit_test(test_revocation_lists),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_pki, NULL);
 }

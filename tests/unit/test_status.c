@@ -122,6 +122,7 @@ static void test_lost_and_warnings(void **state)
         .name = "site", .local = &wide, .remote = &wide, .local_count = 1, .remote_count = 1};
     struct status_head head = {.sequence = 1, .connected = true};
     struct tunnels *tunnels = tunnels_new(NULL, NULL);
+    char text[ALERT_TEXT_BYTES];
     struct status status;
     size_t length;
     char *line;
@@ -129,10 +130,15 @@ static void test_lost_and_warnings(void **state)
     (void)state;
     assert_int_equal(tunnels_configure(tunnels, 0, &wanted, 1), 0);
     take(tunnels, 2000, "child-updown", up);
+    tunnels_set_ends(tunnels, "site", (const int64_t[]){SA_NOT_SAID, 2000000000, 0});
     assert_int_equal(status_write(&head, tunnels, 5000, &line, &length), 0);
     status = read_line(line, length);
     assert_int_equal(status.tunnels[0].warning_count, 1);
-    assert_string_equal(status.tunnels[0].warnings[0], tunnel_warning_text(TUNNEL_WARNS_NARROWED));
+    tunnel_warning_text(tunnels_at(tunnels, 0), TUNNEL_WARNS_NARROWED, text);
+    assert_string_equal(status.tunnels[0].warnings[0], text);
+    assert_int_equal(status.tunnels[0].ends_s[TUNNEL_END_CERTIFICATE], STATUS_NOT_SAID);
+    assert_int_equal(status.tunnels[0].ends_s[TUNNEL_END_REMOTE_CA], 2000000000);
+    assert_int_equal(status.tunnels[0].ends_s[TUNNEL_END_CRL], 0);
     status_free(&status);
     free(line);
 

@@ -1,9 +1,11 @@
 /* links: vpn */
 /* The status socket: who gets which lines, who is dropped, and what becomes of the socket. */
 #include "vpn/status_server.h"
+#include "vpn/tunneld_log.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -20,7 +24,7 @@
 
 #define LARGE ((size_t)1024 * 1024)
 
-struct place {
+struct case_place {
     char directory[32], path[64];
     uv_loop_t loop;
     struct status_server *server;
@@ -30,7 +34,7 @@ struct place {
 
 static char *greeting(void *context, size_t *ret_length)
 {
-    struct place *place = context;
+    struct case_place *place = context;
     char *line = strdup("hello\n");
 
     place->greeted++;
@@ -38,7 +42,7 @@ static char *greeting(void *context, size_t *ret_length)
     return line;
 }
 
-static int open_server(struct place *place)
+static int open_server(struct case_place *place)
 {
     char error[STATUS_SERVER_ERROR_BYTES] = "";
     int result = status_server_open(&place->loop, place->path, (gid_t)-1, greeting, place,
@@ -49,7 +53,7 @@ static int open_server(struct place *place)
 
 static int set_up(void **state)
 {
-    struct place *place = calloc(1, sizeof *place);
+    struct case_place *place = calloc(1, sizeof *place);
 
     assert_non_null(place);
     snprintf(place->directory, sizeof place->directory, "/tmp/mgw-status-XXXXXX");
@@ -63,7 +67,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    struct place *place = *state;
+    struct case_place *place = *state;
 
     status_server_close(&place->server);
     status_server_close(&place->server);
@@ -75,7 +79,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-static int connect_client(struct place *place)
+static int connect_client(struct case_place *place)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -87,7 +91,7 @@ static int connect_client(struct place *place)
 }
 
 /* Until the loop has done what it can. */
-static void turn(struct place *place)
+static void turn(struct case_place *place)
 {
     for (int i = 0; i < 8; i++)
         uv_run(&place->loop, UV_RUN_NOWAIT);
@@ -104,7 +108,7 @@ static void receives(int fd, const char *expected)
 
 static void test_each_gets_lines_from_when_it_came(void **state)
 {
-    struct place *place = *state;
+    struct case_place *place = *state;
     int first = connect_client(place), second;
 
     turn(place);
@@ -126,7 +130,7 @@ static void test_each_gets_lines_from_when_it_came(void **state)
 
 static void test_what_a_client_says_is_not_read(void **state)
 {
-    struct place *place = *state;
+    struct case_place *place = *state;
     int fd = connect_client(place);
     char bytes[4096];
 
@@ -155,7 +159,7 @@ static size_t drain(int fd)
 
 static void test_a_large_line_comes_whole_to_a_slow_client(void **state)
 {
-    struct place *place = *state;
+    struct case_place *place = *state;
     int fd = connect_client(place);
     char *line = malloc(LARGE);
     size_t got = 0;
@@ -180,7 +184,7 @@ static void test_a_large_line_comes_whole_to_a_slow_client(void **state)
 
 static void test_who_does_not_read_is_dropped(void **state)
 {
-    struct place *place = *state;
+    struct case_place *place = *state;
     int deaf = connect_client(place), good = connect_client(place);
     char *line = calloc(1, LARGE);
 
@@ -205,7 +209,7 @@ static void test_who_does_not_read_is_dropped(void **state)
 
 static void test_so_many_and_no_more(void **state)
 {
-    struct place *place = *state;
+    struct case_place *place = *state;
     int fds[STATUS_SERVER_CLIENTS + 1];
     char byte;
 
@@ -227,8 +231,8 @@ static void test_so_many_and_no_more(void **state)
 
 static void test_the_socket(void **state)
 {
-    struct place *place = *state;
-    struct place other = *place;
+    struct case_place *place = *state;
+    struct case_place other = *place;
     struct stat status;
 
     assert_int_equal(stat(place->path, &status), 0);
@@ -261,6 +265,53 @@ static void test_the_socket(void **state)
     assert_int_equal(unlink(other.path), 0);
 }
 
+static size_t count_lines(int fd, const char *word)
+{
+    char text[4096] = "";
+    size_t count = 0;
+
+    assert_true(pread(fd, text, sizeof text - 1, 0) >= 0);
+    for (const char *at = text; (at = strstr(at, word)) != NULL; at++)
+        count++;
+    return count;
+}
+
+/* The loop has nothing to do at once: else it would turn and turn. */
+static bool is_idle(struct case_place *place)
+{
+    struct pollfd loop = {.fd = uv_backend_fd(&place->loop), .events = POLLIN};
+
+    turn(place);
+    return poll(&loop, 1, 0) == 0;
+}
+
+static void test_without_descriptors_it_waits_and_says_so_once(void **state)
+{
+    struct case_place *place = *state;
+    int log_fd = memfd_create("log", MFD_CLOEXEC), fd, spare;
+    struct rlimit before, none;
+
+    tunneld_log_set_fd(log_fd);
+    fd = connect_client(place);
+    spare = dup(fd);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){(rlim_t)spare, before.rlim_max};
+    close(spare); /* the lowest that is free */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_true(is_idle(place));
+    uv_run(&place->loop, UV_RUN_ONCE); /* the next attempt */
+    assert_true(is_idle(place));
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(place->greeted, 0);
+    assert_int_equal(count_lines(log_fd, "event=status-client-not-accepted reason="), 1);
+    while (place->greeted == 0)
+        uv_run(&place->loop, UV_RUN_ONCE);
+    receives(fd, "hello\n");
+    tunneld_log_set_fd(STDERR_FILENO);
+    close(log_fd);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +322,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_who_does_not_read_is_dropped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_so_many_and_no_more, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_socket, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_without_descriptors_it_waits_and_says_so_once, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

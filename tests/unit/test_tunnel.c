@@ -150,14 +150,60 @@ static void test_as_many_selectors_as_there_may_be(void **state)
 
 static void test_words(void **state)
 {
+    const struct tunnel tunnel = {.ends_s = {SA_NOT_SAID, SA_NOT_SAID, SA_NOT_SAID}};
+    char text[ALERT_TEXT_BYTES];
+
     (void)state;
     assert_string_equal(tunnel_state_text(TUNNEL_UNKNOWN), "unknown");
     assert_string_equal(tunnel_state_text(TUNNEL_DOWN), "down");
     assert_string_equal(tunnel_state_text(TUNNEL_CONNECTING), "connecting");
     assert_string_equal(tunnel_state_text(TUNNEL_UP), "up");
-    for (unsigned i = 0; i < TUNNEL_WARNINGS; i++)
-        assert_true(strlen(tunnel_warning_text((enum tunnel_warning)(1u << i))) > 0);
-    assert_string_equal(tunnel_warning_text((enum tunnel_warning)(1u << TUNNEL_WARNINGS)), "");
+    for (unsigned i = 0; i <= TUNNEL_WARNINGS; i++) {
+        tunnel_warning_text(&tunnel, (enum tunnel_warning)(1u << i), text);
+        assert_int_equal(strlen(text) > 0, i < TUNNEL_WARNINGS);
+    }
+}
+
+static void test_what_runs_out_is_warned_of(void **state)
+{
+    static const struct {
+        enum tunnel_end end;
+        int64_t left_s;
+        unsigned warnings;
+        const char *text;
+    } cases[] = {
+        {TUNNEL_END_CERTIFICATE, 30 * 86400, 0, NULL},
+        {TUNNEL_END_CERTIFICATE, 30 * 86400 - 1, TUNNEL_WARNS_CERTIFICATE,
+         "our certificate (or one above it) is valid until 2001-10-09 01:46 UTC"},
+        {TUNNEL_END_CERTIFICATE, -1, TUNNEL_WARNS_CERTIFICATE,
+         "our certificate (or one above it) is valid until 2001-09-09 01:46 UTC"},
+        {TUNNEL_END_REMOTE_CA, 86400, TUNNEL_WARNS_REMOTE_CA,
+         "a CA in remote_ca is valid until 2001-09-09 01:46 UTC"},
+        {TUNNEL_END_CRL, 0, 0, NULL},
+        {TUNNEL_END_CRL, -1, TUNNEL_WARNS_CRL,
+         "the revocation list is valid until 2001-09-09 01:46 UTC"},
+    };
+    const struct tunnel_wanted wanted = {.name = "a"};
+    const int64_t wall_s = 1000000000; /* 2001-09-09 01:46:40 */
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct tunnel tunnel;
+        char text[ALERT_TEXT_BYTES] = "";
+        tunnel_init(&tunnel, &wanted, 0);
+        tunnel.ends_s[cases[i].end] = wall_s + cases[i].left_s;
+        tunnel_judge_ends(&tunnel, wall_s);
+        assert_int_equal(tunnel_judge(&tunnel, 1), cases[i].warnings != 0);
+        assert_int_equal(tunnel.warnings, cases[i].warnings);
+        if (cases[i].text != NULL && cases[i].left_s != 86400) {
+            tunnel_warning_text(&tunnel, (enum tunnel_warning)cases[i].warnings, text);
+            assert_string_equal(text, cases[i].text);
+        }
+        tunnel_judge_ends(&tunnel, wall_s - INT64_C(86400) * 1000);
+        assert_int_equal(tunnel_judge(&tunnel, 2), cases[i].warnings != 0);
+        assert_int_equal(tunnel.warnings, 0);
+        tunnel_free(&tunnel);
+    }
 }
 
 int main(void)
@@ -170,6 +216,7 @@ int main(void)
         cmocka_unit_test(test_many_are_bounded),
         cmocka_unit_test(test_as_many_selectors_as_there_may_be),
         cmocka_unit_test(test_words),
+        cmocka_unit_test(test_what_runs_out_is_warned_of),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
