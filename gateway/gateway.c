@@ -73,8 +73,8 @@ static int make_basics(struct gateway *gateway)
                : 0;
 }
 
-static int open_backend(const struct config *config, struct spool_backend **ret_backend,
-                        char ret_error[512])
+int gateway_open_backend(const struct config *config, struct spool_backend **ret_backend,
+                         char ret_error[512])
 {
     struct spool_backend_settings settings = {
         .path = config->spool.path,
@@ -96,7 +96,7 @@ static int open_spool(struct gateway *gateway, char ret_error[512])
     const struct config *config = gateway->shared->config;
     struct spool_settings settings = {config->spool.group_rows, config->spool.group_wait_us};
     struct spool_backend *backend = NULL;
-    int error = open_backend(config, &backend, ret_error);
+    int error = gateway_open_backend(config, &backend, ret_error);
 
     if (error != 0) {
         return error;

@@ -28,4 +28,9 @@ void gateway_free(struct gateway **gateway);
 /* Only looks: prints every problem; 0 when there is no error. */
 int gateway_check(const struct gateway_options *options);
 
+/* While no gateway runs: prints what its spool holds, and opens every message of it. 0, or a negative
+ * errno with a sentence on standard error: the spool is in use, can't be opened, or is damaged. Root
+ * becomes the owner of the state directory first. */
+int gateway_inventory(const struct gateway_options *options);
+
 #endif

@@ -64,6 +64,11 @@ struct gateway {
     int64_t started_wall_ms;
 };
 
+/* 0, or a negative errno with a sentence. Before there are threads. */
+__attribute__((warn_unused_result)) int gateway_open_backend(const struct config *config,
+                                                             struct spool_backend **ret_backend,
+                                                             char ret_error[512]);
+
 /* Runs call on the loop's thread and waits for it. Not from that thread. */
 void gateway_call(struct loop *loop, void (*call)(void *context), void *context);
 /* Runs call on the spool's thread, in a transaction of its own, and waits: for as long as a disk may

@@ -3,6 +3,7 @@
 #include "vpn/proof.h"
 #include "vpn/status.h"
 #include "vpn/tunneld_log.h"
+#include "vpn/tunneld_notify.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -59,6 +60,7 @@ void tunneld_tell(struct tunneld *tunneld)
 
 static void on_beat(uv_timer_t *timer)
 {
+    tunneld_notify("WATCHDOG=1");
     tunneld_tell(timer->loop->data);
 }
 
@@ -202,13 +204,16 @@ static void on_hang_up(uv_signal_t *handle, int number)
     struct tunneld *tunneld = handle->loop->data;
 
     (void)number;
+    tunneld_notify_reloading();
     reload(tunneld);
     tunneld_settle(tunneld);
+    tunneld_notify("READY=1");
 }
 
 static void on_end(uv_signal_t *handle, int number)
 {
     (void)number;
+    tunneld_notify("STOPPING=1");
     uv_stop(handle->loop);
 }
 
@@ -264,6 +269,7 @@ static void start(struct tunneld *tunneld)
     keeper_set_wall_s(tunneld->keeper, (int64_t)time(NULL));
     keeper_tick(tunneld->keeper, tunneld_now_ms());
     tunneld_settle(tunneld);
+    tunneld_notify("READY=1"); /* to tell how tunnels are; charon may come later */
 }
 
 static void close_handle(uv_handle_t *handle, void *context)
