@@ -52,6 +52,7 @@ struct config_gateway {
     int64_t drain_deadline_ms;
     int64_t dns_refresh_s, dns_keep_s;
     int64_t decide_again_s;
+    bool watch_files; /* certificates that change are read again without a reload */
 };
 
 enum config_spool_type { CONFIG_SPOOL_SQLITE, CONFIG_SPOOL_MEMORY };

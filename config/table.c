@@ -49,6 +49,9 @@ static const struct setting gateway_settings[] = {
      .help = "Peers' DNS names are looked up again after this."},
     {AT(dns_keep_s), .type = SETTING_INT64, .fallback = "3600", .maximum = 7 * DAY_S,
      .help = "A good answer counts for so long; without a newer one the name then admits nobody."},
+    {AT(watch_files), .type = SETTING_BOOL, .fallback = "false",
+     .help = "Certificates, keys and CAs of `tls` and peers that change are read again within ten "
+             "seconds, checked as at a reload (cert-manager, ACME, Kubernetes). CRLs always are."},
     {AT(decide_again_s), .type = SETTING_INT64, .fallback = "3600", .minimum = 1, .maximum = DAY_S,
      .help = "Open connections are decided again after this: certificates and CRLs run out by time "
              "alone. After a reload or a changed CRL it happens at once."},

@@ -293,7 +293,7 @@ struct gateway *gateway_new(const struct gateway_options *options)
         gateway_free(&gateway);
         return NULL;
     }
-    gateway->crls = gateway_crls(gateway->shared->config);
+    gateway->files = gateway_files(gateway->shared->config);
     gateway->snapshot = load_snapshot(gateway->shared);
     if (gateway->snapshot == NULL || make_parts(gateway, error) != 0) {
         if (gateway->snapshot != NULL && error[0] != '\0') {
@@ -320,7 +320,7 @@ static void stop_looking(void *context)
     struct gateway *gateway = context;
 
     timers_stop(loop_timers(admin_loop(gateway->admin)), &gateway->decide_again);
-    timers_stop(loop_timers(admin_loop(gateway->admin)), &gateway->look_at_crls);
+    timers_stop(loop_timers(admin_loop(gateway->admin)), &gateway->look_at_files);
     tunnel_reader_free(&gateway->tunnels);
     resolver_free(&gateway->resolver);
 }

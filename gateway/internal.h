@@ -23,6 +23,12 @@ enum gateway_state {
     GATEWAY_STOPPED,
 };
 
+/* Fingerprints of files that are looked at without a reload. */
+struct gateway_files {
+    uint64_t crls;
+    uint64_t certificates; /* and keys and CAs */
+};
+
 struct gateway {
     struct gateway_options options;
     struct process_user user;
@@ -51,8 +57,10 @@ struct gateway {
     struct shared_config
         *started;               /* the first one: what needs a restart to change points into it */
     struct timer decide_again;  /* admin loop, every decide_again_s */
-    struct timer look_at_crls;  /* admin loop */
-    uint64_t crls;              /* fingerprint of the CRL files that snapshot was made from */
+    struct timer look_at_files; /* admin loop */
+    struct gateway_files files; /* those that snapshot was made from */
+    uint64_t refused_certificates; /* those that could not be taken last, */
+    int64_t try_again_ms;          /* and when they may be tried again */
     struct list_node inquiries; /* admin thread: requests for the status that wait for the spool */
     struct spool_look
         *spool_look; /* admin thread: what the spool was asked for them; NULL: nothing */
@@ -87,6 +95,9 @@ gateway_ask_spool(struct gateway *gateway,
 
 /* ---- reload.c: the admin thread ---- */
 int gateway_reload(void *gateway, struct problems *problems, size_t *ret_changed);
+/* The configuration in force with its files as they are now: checked as for a reload. 0, or a negative errno:
+ * everything stays, and the log says why. */
+int gateway_read_certificates_again(struct gateway *gateway);
 void gateway_no_snapshot(const struct config *config, struct problems *problems, const char *error);
 void gateway_log_problems(const struct problems *problems);
 /* What a snapshot brings along: log settings, certificates' expiry, sequences. */
@@ -99,9 +110,8 @@ bool gateway_tunnels_changed(void *gateway);
 void gateway_tunnels_heard(void *gateway, int64_t heard_ms);
 /* What rules are made of besides the configuration; valid until the loop's next iteration. */
 struct admission_known gateway_known(struct gateway *gateway);
-/* What tells that a CRL's file is another one. */
-uint64_t gateway_crls(const struct config *config);
-/* Starts the looks anew: at what time alone changes (decide_again_s), often at the CRLs' files. */
+struct gateway_files gateway_files(const struct config *config);
+/* Starts the looks anew: at what time alone changes (decide_again_s), often at files. */
 void gateway_plan_looks(struct gateway *gateway);
 void gateway_renewal_worked(struct gateway *gateway, bool worked);
 

@@ -296,21 +296,21 @@ static int validate_and_swap(struct gateway *gateway, struct problems *problems,
     struct config *wanted = validate(gateway, problems, ret_changed);
     struct shared_config *shared = wanted == NULL ? NULL : shared_config_new(wanted);
     struct snapshot *snapshot = NULL;
-    uint64_t crls = 0;
+    struct gateway_files files = {0};
     int error = -EINVAL;
 
     if (wanted != NULL && shared == NULL) {
         config_free(&wanted);
     }
     if (shared != NULL) {
-        crls = gateway_crls(shared->config);
+        files = gateway_files(shared->config);
         snapshot = make_snapshot(gateway, shared, problems);
     }
     if (snapshot != NULL) {
         error = swap(gateway, shared, snapshot, problems);
     }
     if (error == 0) {
-        gateway->crls = crls;
+        gateway->files = files;
         gateway_plan_looks(gateway); /* all has just been decided; and the pace may have changed */
     } else if (gateway->tunnels != NULL) {
         tunnel_reader_forget(gateway->tunnels);
@@ -329,6 +329,41 @@ void gateway_log_problems(const struct problems *problems)
                   LOG_INTEGER("line", problem->line), LOG_STRING("setting", problem->setting),
                   LOG_STRING("words", problem->text));
     }
+}
+
+static struct snapshot *snapshot_of_files(struct gateway *gateway, struct problems *problems)
+{
+    struct snapshot *snapshot = NULL;
+
+    config_check_files(gateway->shared->config, problems);
+    if (problems->errors == 0) {
+        snapshot = make_snapshot(gateway, gateway->shared, problems);
+    }
+    if (snapshot != NULL && ingress_apply(gateway->ingress, snapshot) != 0) {
+        snapshot_release(&snapshot);
+    }
+    return snapshot;
+}
+
+int gateway_read_certificates_again(struct gateway *gateway)
+{
+    struct problems problems;
+    struct snapshot *snapshot;
+
+    problems_init(&problems);
+    snapshot = snapshot_of_files(gateway, &problems);
+    gateway_log_problems(&problems);
+    problems_free(&problems);
+    gateway_renewal_worked(gateway, snapshot != NULL);
+    if (snapshot == NULL) {
+        LOG_EVENT(LOG_LEVEL_ERROR, "certificates-not-taken",
+                  LOG_STRING("words", "the old ones stay in use; tried again every minute"));
+        return -EINVAL;
+    }
+    snapshot_release(&gateway->snapshot);
+    gateway->snapshot = snapshot;
+    gateway_settle_in(gateway, snapshot);
+    return 0;
 }
 
 /* systemd's Type=notify-reload tells by the time which reload this is the answer to. */

@@ -1,4 +1,5 @@
-/* What changes without a reload: revocation lists, addresses of names, tunnels, and what time alone changes. On the admin
+/* What changes without a reload: revocation lists, certificates where watch_files says so, addresses of names,
+ * tunnels, and what time alone changes. On the admin
  * thread. */
 #include "base/log.h"
 #include "internal.h"
@@ -6,12 +7,13 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define LOOK_AT_CRLS_MS (INT64_C(10) * 1000)
+#define LOOK_AT_FILES_MS (INT64_C(10) * 1000)
 #define LOOK_AFTER_FAILURE_MS (INT64_C(60) * 1000)
 
 static const struct metric_family renewal_family = {
     .name = "mllpgw_renewal_failed",
-    .help = "1 while changed CRLs or names can't be taken over; the old ones stay in use.",
+    .help =
+        "1 while changed CRLs, certificates or names can't be taken over; the old ones stay in use.",
     .kind = METRIC_GAUGE,
 };
 void gateway_renewal_worked(struct gateway *gateway, bool worked)
@@ -25,24 +27,36 @@ static uint64_t mix(uint64_t hash, uint64_t value)
     return hash ^ (hash >> 32);
 }
 
-/* What tells that a CRL's file is another one. A file that isn't there counts as such. */
-uint64_t gateway_crls(const struct config *config)
+/* What tells that a file is another one. One that isn't there counts as such. */
+static uint64_t mix_file(uint64_t hash, const char *path)
 {
-    uint64_t hash = 1;
+    struct stat status;
+
+    if (path == NULL || stat(path, &status) != 0) {
+        return mix(hash, 0);
+    }
+    hash = mix(hash, (uint64_t)status.st_dev);
+    hash = mix(hash, (uint64_t)status.st_ino);
+    hash = mix(hash, (uint64_t)status.st_size);
+    hash = mix(hash, (uint64_t)status.st_mtim.tv_sec);
+    return mix(hash, (uint64_t)status.st_mtim.tv_nsec);
+}
+
+struct gateway_files gateway_files(const struct config *config)
+{
+    struct gateway_files files = {1, 1};
 
     for (size_t i = 0; i < config->tls_count; i++) {
-        struct stat status;
-        if (config->tls[i].crl == NULL || stat(config->tls[i].crl, &status) != 0) {
-            hash = mix(hash, i);
-            continue;
-        }
-        hash = mix(hash, (uint64_t)status.st_dev);
-        hash = mix(hash, (uint64_t)status.st_ino);
-        hash = mix(hash, (uint64_t)status.st_size);
-        hash = mix(hash, (uint64_t)status.st_mtim.tv_sec);
-        hash = mix(hash, (uint64_t)status.st_mtim.tv_nsec);
+        const struct config_tls *tls = &config->tls[i];
+        files.crls = mix_file(files.crls, tls->crl);
+        files.certificates = mix_file(files.certificates, tls->certificate);
+        files.certificates = mix_file(files.certificates, tls->key);
+        files.certificates = mix_file(files.certificates, tls->client_ca);
     }
-    return hash;
+    for (size_t i = 0; i < config->peer_count; i++) {
+        files.certificates = mix_file(files.certificates, config->peers[i].ca);
+    }
+    return files;
 }
 
 /* ---- renewing ---- */
@@ -82,7 +96,7 @@ static struct snapshot *renewed_snapshot(struct gateway *gateway)
 
 static bool renew_snapshot(struct gateway *gateway)
 {
-    uint64_t crls = gateway_crls(gateway->shared->config);
+    uint64_t crls = gateway_files(gateway->shared->config).crls;
     struct snapshot *snapshot = renewed_snapshot(gateway);
 
     gateway_renewal_worked(gateway, snapshot != NULL);
@@ -94,7 +108,7 @@ static bool renew_snapshot(struct gateway *gateway)
     }
     snapshot_release(&gateway->snapshot);
     gateway->snapshot = snapshot;
-    gateway->crls = crls;
+    gateway->files.crls = crls;
     return true;
 }
 
@@ -151,24 +165,58 @@ static void decide_again(struct timer *timer)
 }
 
 /* Who is revoked must not wait for somebody to think of a reload. */
-static void look_at_crls(struct timer *timer)
+static bool look_at_crls(struct gateway *gateway, const struct gateway_files *seen)
 {
-    struct gateway *gateway = LIST_ENTRY(timer, struct gateway, look_at_crls);
-
-    bool changed = gateway_crls(gateway->shared->config) != gateway->crls;
-    bool renewed = changed && renew_snapshot(gateway);
-
-    if (renewed) {
-        LOG_EVENT(LOG_LEVEL_INFO, "crl-changed",
-                  LOG_STRING("words", "read again; open connections are decided again"));
+    if (seen->crls == gateway->files.crls) {
+        return true;
     }
-    plan(gateway, timer, changed && !renewed ? LOOK_AFTER_FAILURE_MS : LOOK_AT_CRLS_MS);
+    if (!renew_snapshot(gateway)) {
+        return false;
+    }
+    LOG_EVENT(LOG_LEVEL_INFO, "crl-changed",
+              LOG_STRING("words", "read again; open connections are decided again"));
+    return true;
+}
+
+/* What was refused is not tried again at each look, but when it has changed again: a certificate and its
+ * key come one after the other. */
+static bool may_try(struct gateway *gateway, uint64_t certificates)
+{
+    int64_t now_ms = loop_now_ms(admin_loop(gateway->admin));
+
+    if (certificates == gateway->refused_certificates && now_ms < gateway->try_again_ms) {
+        return false;
+    }
+    gateway->refused_certificates = certificates;
+    gateway->try_again_ms = now_ms + LOOK_AFTER_FAILURE_MS;
+    return true;
+}
+
+static void look_at_certificates(struct gateway *gateway, const struct gateway_files *seen)
+{
+    if (!gateway->shared->config->gateway.watch_files ||
+        seen->certificates == gateway->files.certificates ||
+        !may_try(gateway, seen->certificates) || gateway_read_certificates_again(gateway) != 0) {
+        return;
+    }
+    gateway->files = *seen;
+    LOG_EVENT(LOG_LEVEL_INFO, "certificates-changed",
+              LOG_STRING("words", "read again; open connections are decided again"));
+}
+
+static void look_at_files(struct timer *timer)
+{
+    struct gateway *gateway = LIST_ENTRY(timer, struct gateway, look_at_files);
+    struct gateway_files seen = gateway_files(gateway->shared->config);
+
+    look_at_certificates(gateway, &seen);
+    plan(gateway, timer, look_at_crls(gateway, &seen) ? LOOK_AT_FILES_MS : LOOK_AFTER_FAILURE_MS);
 }
 
 void gateway_plan_looks(struct gateway *gateway)
 {
     gateway->decide_again.fire = decide_again;
-    gateway->look_at_crls.fire = look_at_crls;
+    gateway->look_at_files.fire = look_at_files;
     plan(gateway, &gateway->decide_again, gateway->shared->config->gateway.decide_again_s * 1000);
-    plan(gateway, &gateway->look_at_crls, LOOK_AT_CRLS_MS);
+    plan(gateway, &gateway->look_at_files, LOOK_AT_FILES_MS);
 }
