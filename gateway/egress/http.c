@@ -3,10 +3,10 @@
  * other. A 401 is tried once more at once when there is a newer token to try it with.
  */
 #include "base/clock.h"
-#include "egress/charset.h"
 #include "egress/http_store.h"
 #include "egress/http_verdict.h"
 #include "egress/parts.h"
+#include "hl7/charset.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -177,7 +177,7 @@ static void http_content_type(const char *configured, struct span message, size_
     struct msh msh;
 
     if (strcasestr(configured, "charset=") == NULL && msh_read(message, &msh, NULL) == MSH_OK)
-        charset = charset_of(&msh);
+        charset = charset_iana(charset_find(msh.character_set));
     if (charset != NULL)
         snprintf(ret_header, size, "Content-Type: %s; charset=%s", configured, charset);
     else
