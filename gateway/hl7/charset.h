@@ -13,7 +13,7 @@
 #include "hl7/msh.h"
 
 /* The numbers are written into the spool with each message: never give one another meaning.
- * config.h's enum config_character_set has the same ones (those in front of CHARSET_UTF_16). */
+ * Peers' setting character_set has the same ones, in this order (those in front of CHARSET_UTF_16). */
 enum charset {
     CHARSET_NONE = 0, /* nothing is said of it */
     CHARSET_ASCII = 1,

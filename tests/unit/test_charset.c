@@ -1,5 +1,6 @@
-/* links: hl7 base */
+/* links: hl7 base config */
 /* Names of character sets, and what MSH-18 says by them. */
+#include "config/internal.h"
 #include "hl7/charset.h"
 
 #include <iconv.h>
@@ -179,12 +180,28 @@ static void they_are_larger(void **state)
     }
 }
 
+/* The setting's words are the table's names: its value is a number of the table's. */
+static void the_settings_words(void **state)
+{
+    const struct setting *row = config_setting_row(config_section("peers"), "character_set");
+    int i = 0;
+
+    (void)state;
+    assert_non_null(row);
+    for (; row->words[i] != NULL; i++) {
+        assert_string_equal(row->words[i], charset_name((enum charset)i));
+        assert_true(i <= CHARSET_ASCII || i == CHARSET_UTF_8 ||
+                    charset_iconv((enum charset)i) != NULL);
+    }
+    assert_int_equal(i, CHARSET_UTF_16);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names),           cmocka_unit_test(all_of_them_hold_ascii),
-        cmocka_unit_test(claims),          cmocka_unit_test(larger_sets),
-        cmocka_unit_test(they_are_larger),
+        cmocka_unit_test(names),       cmocka_unit_test(all_of_them_hold_ascii),
+        cmocka_unit_test(claims),      cmocka_unit_test(the_settings_words),
+        cmocka_unit_test(larger_sets), cmocka_unit_test(they_are_larger),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
