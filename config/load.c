@@ -51,10 +51,10 @@ static void derive(struct config *config)
     }
     for (size_t i = 0; i < config->store_count; i++) {
         struct config_store *store = &config->stores[i];
-        /* A directory takes anything; an HTTP store expects one message a request. */
+        /* A directory takes anything; the others expect one message a request. */
         if (!memory_place(config->memory, store, "batch", WHOLE)) {
             store->batch =
-                store->type == CONFIG_STORE_HTTP ? CONFIG_BATCH_SPLIT : CONFIG_BATCH_WHOLE;
+                store->type == CONFIG_STORE_DIRECTORY ? CONFIG_BATCH_WHOLE : CONFIG_BATCH_SPLIT;
         }
     }
     for (size_t i = 0; i < config->tunnel_count; i++) {

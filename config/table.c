@@ -9,12 +9,8 @@
 
 #include <string.h>
 
-#define DIRECTORY_STORE (1u << CONFIG_STORE_DIRECTORY)
-#define HTTP_STORE (1u << CONFIG_STORE_HTTP)
-
 /* Words are stored as an int into an enum's field. */
 _Static_assert(sizeof(enum config_log_format) == sizeof(int), "enums are ints");
-_Static_assert(sizeof(enum config_verdict) == sizeof(int), "enums are ints");
 
 #define OWNER config_gateway
 static const struct setting gateway_settings[] = {
@@ -214,85 +210,6 @@ static const struct setting listener_settings[] = {
 };
 #undef OWNER
 
-#define OWNER config_store
-static const struct setting store_settings[] = {
-    {AT(name), .type = SETTING_NAME, .required = true, .help = "What routes call it."},
-    {AT(type), .type = SETTING_WORD, .required = true, .words = WORDS("directory", "http"),
-     .later = WORDS("google", "s3", "aidbox"), .help = "A directory, or HL7 over HTTP."},
-    {AT(batch), .type = SETTING_WORD, .words = WORDS("split", "whole"),
-     .note = "directory whole, http split",
-     .help = "Batches are delivered message by message, or as they came."},
-    {AT(path), .type = SETTING_PATH, .required = true, .note = "required", .only = DIRECTORY_STORE,
-     .file = FILE_DIRECTORY, .help = "One file a message, readable by its owner alone."},
-    {AT(group_readable), .type = SETTING_BOOL, .fallback = "false", .only = DIRECTORY_STORE,
-     .help = "The files' group may read them, too: for a program that picks them up."},
-    {AT(url), .type = SETTING_TEXT, .required = true, .note = "required", .only = HTTP_STORE,
-     .help = "https://host[:port]/path"},
-    {AT(allow_plain), .type = SETTING_BOOL, .fallback = "false", .only = HTTP_STORE,
-     .help = "Allow http: to another host than this one: messages and passwords in the clear."},
-    {AT(content_type), .type = SETTING_TEXT, .fallback = "x-application/hl7-v2+er7",
-     .only = HTTP_STORE, .help = "Content-Type of requests."},
-    {AT(headers), .type = SETTING_TEXTS, .note = "none", .only = HTTP_STORE,
-     .help = "More headers: \"Name: value\". Secrets belong in files: the settings below."},
-    {AT(username), .type = SETTING_TEXT, .note = "none", .only = HTTP_STORE,
-     .help = "Basic authentication, with password_file."},
-    {AT(password_file), .type = SETTING_PATH, .note = "none", .only = HTTP_STORE,
-     .file = FILE_SECRET, .help = "File with that password."},
-    {AT(bearer_file), .type = SETTING_PATH, .note = "none", .only = HTTP_STORE, .file = FILE_SECRET,
-     .help = "File with a bearer token; read again when it changes."},
-    {AT(certificate), .type = SETTING_PATH, .note = "none", .only = HTTP_STORE, .file = FILE_PUBLIC,
-     .help = "Own certificate for mutual TLS, PEM chain, with key."},
-    {AT(key), .type = SETTING_PATH, .note = "none", .only = HTTP_STORE, .file = FILE_SECRET,
-     .help = "Its private key, PEM."},
-    {AT(ca), .type = SETTING_PATH, .note = "the system's", .only = HTTP_STORE, .file = FILE_PUBLIC,
-     .help = "Roots that the store's certificate must chain to, PEM bundle."},
-    {AT(pin), .type = SETTING_TEXT, .note = "none", .only = HTTP_STORE,
-     .help = "The store's public key, besides the chain: \"sha256//BASE64\", more with ';'."},
-    {AT(proxy), .type = SETTING_TEXT, .note = "none", .only = HTTP_STORE,
-     .help = "http://host:port or https://host:port. The environment's proxies are not used."},
-    {AT(proxy_username), .type = SETTING_TEXT, .note = "none", .only = HTTP_STORE,
-     .help = "The proxy's user, with proxy_password_file."},
-    {AT(proxy_password_file), .type = SETTING_PATH, .note = "none", .only = HTTP_STORE,
-     .file = FILE_SECRET, .help = "File with that password."},
-    {AT(oauth2_token_url), .type = SETTING_TEXT, .note = "none", .only = HTTP_STORE,
-     .help = "OAuth2 client credentials: where tokens come from."},
-    {AT(oauth2_client_id), .type = SETTING_TEXT, .note = "none", .only = HTTP_STORE,
-     .help = "The client's id."},
-    {AT(oauth2_client_secret_file), .type = SETTING_PATH, .note = "none", .only = HTTP_STORE,
-     .file = FILE_SECRET, .help = "File with the client's secret."},
-    {AT(oauth2_scope), .type = SETTING_TEXT, .note = "none", .only = HTTP_STORE,
-     .help = "Scope to ask for."},
-    {AT(oauth2_audience), .type = SETTING_TEXT, .note = "none", .only = HTTP_STORE,
-     .help = "Audience to ask for."},
-    {AT(connect_timeout_ms), .type = SETTING_INT64, .fallback = "10000", .minimum = 10,
-     .maximum = HOUR_MS, .only = HTTP_STORE, .help = "Name look-up, TCP and TLS."},
-    {AT(attempt_timeout_ms), .type = SETTING_INT64, .fallback = "30000", .minimum = 10,
-     .maximum = HOUR_MS, .only = HTTP_STORE, .help = "One whole request; then it is tried again."},
-    {AT(maximum_connections), .type = SETTING_INT, .fallback = "4", .minimum = 1, .maximum = 1024,
-     .only = HTTP_STORE, .help = "To the store's host; HTTP/2 carries many requests on each."},
-    {AT(maximum_answer_bytes), .type = SETTING_INT64, .fallback = "1048576", .minimum = 1024,
-     .maximum = FRAME_MAXIMUM, .only = HTTP_STORE,
-     .help = "Larger answers are cut off; a larger HL7 answer in a 2xx is the operator's fault."},
-    {.name = "verdicts",
-     .offset = offsetof(struct config_store, verdicts),
-     .type = SETTING_VERDICTS,
-     .note = "see below",
-     .only = HTTP_STORE,
-     .help = "What an HTTP status means, where it is not the usual: ( { status = 409; verdict = "
-             "\"accepted\"; } )"},
-};
-#undef OWNER
-
-#define OWNER config_status_verdict
-static const struct setting verdict_settings[] = {
-    {AT(status), .type = SETTING_INT, .required = true, .minimum = 200, .maximum = 599,
-     .help = "HTTP status."},
-    {AT(verdict), .type = SETTING_WORD, .required = true,
-     .words = WORDS("accepted", "refused", "retry", "operator"),
-     .help = "Delivered; dead letter; try again; try again slowly and raise an alarm."},
-};
-#undef OWNER
-
 #define OWNER config_route
 static const struct setting route_settings[] = {
     {AT(name), .type = SETTING_NAME, .required = true, .help = "Its name in logs and metrics."},
@@ -342,7 +259,9 @@ const struct section config_sections[] = {
          true),
     MANY("peers", peer, peers, peer_count, "Who may send; a list.", false),
     MANY("listeners", listener, listeners, listener_count, "Where MLLP comes in; a list.", false),
-    MANY("stores", store, stores, store_count, "Where messages go; a list.", false),
+    MANY("stores", store, stores, store_count,
+         "Where messages go; a list. In brackets: the types that have a setting; others refuse it.",
+         false),
     MANY("routes", route, routes, route_count,
          "Which listener's messages go to which store; a list.", false),
 };

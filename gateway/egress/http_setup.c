@@ -81,18 +81,19 @@ static struct http_origin *http_store_make_origin(const struct http_store *http,
 
 static int http_store_make_tokens(struct http_store *http, const struct config_store *config)
 {
-    const struct token_settings settings = {.token_url = config->oauth2_token_url,
-                                            .client_id = config->oauth2_client_id,
-                                            .client_secret = http->client_secret.text,
-                                            .scope = config->oauth2_scope,
-                                            .audience = config->oauth2_audience};
+    const struct client_credentials settings = {.token_url = config->oauth2_token_url,
+                                                .client_id = config->oauth2_client_id,
+                                                .client_secret = http->client_secret.text,
+                                                .scope = config->oauth2_scope,
+                                                .audience = config->oauth2_audience};
 
     if (config->oauth2_token_url == NULL)
         return 0;
     http->token_origin = http_store_make_origin(http, config, true);
     if (http->token_origin == NULL)
         return -ENOMEM;
-    http->tokens = token_source_new(http->http, http->token_origin, &settings);
+    http->grant = client_credentials_grant_new(http->token_origin, &settings);
+    http->tokens = token_source_new(http->http, http->grant, NULL);
     return http->tokens == NULL ? -ENOMEM : 0;
 }
 
@@ -150,8 +151,10 @@ void http_store_refresh(struct http_store *http)
 
     (void)credential_refresh(&http->password, now_ms);
     (void)credential_refresh(&http->bearer, now_ms);
-    if (credential_refresh(&http->client_secret, now_ms) && http->tokens != NULL)
-        token_source_set_secret(http->tokens, http->client_secret.text);
+    if (credential_refresh(&http->client_secret, now_ms) && http->tokens != NULL) {
+        client_credentials_set_secret(http->grant, http->client_secret.text);
+        token_source_try_again(http->tokens);
+    }
     if (credential_refresh(&http->proxy_password, now_ms)) {
         http_origin_set_proxy_password(http->origin, http->proxy_password.text);
         http_origin_set_proxy_password(http->token_origin, http->proxy_password.text);

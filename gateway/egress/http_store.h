@@ -7,7 +7,7 @@
 #include "egress/credential.h"
 #include "egress/meter.h"
 #include "egress/types.h"
-#include "http/token.h"
+#include "http/client_credentials.h"
 
 #define HTTP_STORE_DATE_BYTES 48
 
@@ -19,6 +19,7 @@ struct http_store {
     struct http_origin *origin;       /* NULL: made when needed */
     struct http_origin *token_origin; /* NULL: no OAuth2 */
     struct token_source *tokens;      /* NULL: no OAuth2 */
+    struct token_grant *grant;        /* of tokens, which owns it */
     struct credential password, bearer, proxy_password, client_secret;
     const char **headers; /* the configured ones, then places for a request's own, then NULL */
     size_t header_count;  /* the configured ones */

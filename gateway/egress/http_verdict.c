@@ -331,6 +331,7 @@ void http_verdict_make(const struct http_question *question, const struct http_r
         verdict_of_answer(question, result, ret_verdict);
         return;
     case HTTP_TLS:
+    case HTTP_CREDENTIALS:
         ret_verdict->kind = VERDICT_OPERATOR;
         break;
     case HTTP_PROXY:
@@ -350,7 +351,7 @@ void http_verdict_make(const struct http_question *question, const struct http_r
 
 enum verdict_kind http_verdict_of_token(enum http_failure failure, int status)
 {
-    if (failure == HTTP_TLS)
+    if (failure == HTTP_TLS || failure == HTTP_CREDENTIALS)
         return VERDICT_OPERATOR;
     if (failure != HTTP_OK && failure != HTTP_PROXY)
         return VERDICT_RETRY;

@@ -15,6 +15,9 @@ struct store *store_new(const struct config_store *config, const struct store_co
     case CONFIG_STORE_HTTP:
         store = store_http_new(config, context, ret_error);
         break;
+    case CONFIG_STORE_GOOGLE:
+        snprintf(ret_error, 512, "stores of type google are not built yet");
+        break;
     }
     if (store == NULL)
         return NULL;

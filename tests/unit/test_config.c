@@ -354,6 +354,7 @@ static void shipped_files_are_good(void **state)
     static const char *const files[] = {"gateway.cfg",
                                         "examples/two-hospitals-http.cfg",
                                         "examples/delivered.cfg",
+                                        "examples/google.cfg",
                                         "examples/behind-proxy.cfg",
                                         "examples/tunnel-strongswan.cfg",
                                         "examples/tunnel-aws.cfg",
