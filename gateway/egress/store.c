@@ -33,8 +33,8 @@ void store_free(struct store **store)
     *store = NULL;
 }
 
-struct store_attempt *store_deliver(struct store *store, struct message *message, size_t *progress,
-                                    int64_t deadline_ms,
+struct store_attempt *store_deliver(struct store *store, struct message *message,
+                                    struct store_progress *progress, int64_t deadline_ms,
                                     void (*on_done)(void *context, struct verdict *verdict),
                                     void *context)
 {

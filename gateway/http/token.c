@@ -193,7 +193,7 @@ static void token_ask(struct token_source *source)
     else if (result == -ENOMEM)
         token_fail_internally(source, "token");
     else
-        token_note_failure(source, HTTP_CREDENTIALS, 0, 0);
+        token_note_failure(source, result == -EAGAIN ? HTTP_INTERNAL : HTTP_CREDENTIALS, 0, 0);
 }
 
 static void token_begin(struct token_source *source)

@@ -75,7 +75,7 @@ enum token_progress {
 
 struct token_grant_operations {
     /* What to send; step 0 begins anew. Negative: it can't be asked for, ret_words say why
-     * (-ENOMEM may cure itself, everything else is the operator's to cure). */
+     * (-ENOMEM and -EAGAIN may cure themselves, all else is the operator's to cure). */
     int (*ask)(struct token_grant *grant, unsigned step, struct token_step *ret_step,
                char ret_words[TOKEN_WORDS_BYTES]);
     /* An answer has come (failure HTTP_OK, any status). */
