@@ -338,6 +338,7 @@ struct config_demand config_listener_demand(const struct config *config,
                                             const struct config_listener *listener);
 /* The JSON around a message's base64 in a request to a store of type google: in front of it, and
  * behind it. Texts; the second one is the caller's to free(). NULL when memory is out. */
+#define CONFIG_GOOGLE_ANSWER_BYTES INT64_C(67108864) /* default of maximum_answer_bytes there */
 #define CONFIG_GOOGLE_BODY_START "{\"message\":{\"data\":\""
 char *config_google_body_end(const struct config_store *store);
 

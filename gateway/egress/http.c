@@ -87,8 +87,7 @@ static void http_judge(const struct https_attempt *attempt, const struct http_re
     const struct config_store *config = attempt->https->store.config;
     const struct http_question question = {.overrides = config->verdicts,
                                            .override_count = config->verdict_count,
-                                           .sent = https_attempt_part(attempt),
-                                           .control_id = https_attempt_control_id(attempt)};
+                                           .sent = https_attempt_sent(attempt)};
 
     http_verdict_make(&question, result, ret_verdict);
 }

@@ -233,14 +233,16 @@ struct span https_attempt_part(const struct https_attempt *attempt)
     return attempt->parts.items[attempt->index];
 }
 
-struct span https_attempt_control_id(const struct https_attempt *attempt)
+struct hl7_sent https_attempt_sent(const struct https_attempt *attempt)
 {
+    struct hl7_sent sent = {https_attempt_part(attempt), attempt->message->control_id};
     struct msh msh;
 
-    if (!attempt->parts.split)
-        return attempt->message->control_id;
-    (void)msh_read(https_attempt_part(attempt), &msh, NULL);
-    return msh.control_id;
+    if (attempt->parts.split) {
+        (void)msh_read(sent.bytes, &msh, NULL);
+        sent.control_id = msh.control_id;
+    }
+    return sent;
 }
 
 bool https_attempt_in_doubt(const struct https_attempt *attempt)

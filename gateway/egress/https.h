@@ -11,6 +11,7 @@
 #define MLLPGW_EGRESS_HTTPS_H
 
 #include "egress/credential.h"
+#include "egress/hl7_answer.h"
 #include "egress/meter.h"
 #include "egress/parts.h"
 #include "egress/types.h"
@@ -82,9 +83,9 @@ struct https_attempt {
 
 extern const struct store_operations https_operations;
 
-/* The part that is on its way, and its MSH-10 (of a batch as a whole: the message's). */
+/* The part that is on its way; with its MSH-10 (of a batch as a whole: the message's). */
 struct span https_attempt_part(const struct https_attempt *attempt);
-struct span https_attempt_control_id(const struct https_attempt *attempt);
+struct hl7_sent https_attempt_sent(const struct https_attempt *attempt);
 /* May the part be at the store already, by an earlier attempt whose outcome is not known? */
 bool https_attempt_in_doubt(const struct https_attempt *attempt);
 

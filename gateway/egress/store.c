@@ -16,7 +16,7 @@ struct store *store_new(const struct config_store *config, const struct store_co
         store = store_http_new(config, context, ret_error);
         break;
     case CONFIG_STORE_GOOGLE:
-        snprintf(ret_error, 512, "stores of type google are not built yet");
+        store = store_google_new(config, context, ret_error);
         break;
     }
     if (store == NULL)

@@ -8,10 +8,12 @@
 // these and therefore a guess: the words of errors, a NACK's code (AE here) and its ERR, and that a request over the limit
 // gets 413 and a page.
 //
-//   node google_store.mjs --certificate F --key F [--client-ca F] [--directory D] [--credentials D] [--script F]
+//   node google_store.mjs --certificate F --key F [--client-ca F] [--directory D] [--credentials D] [--script F] [--proxy]
 //
 // HTTP/2 and HTTP/1.1 over TLS on one free port of 127.0.0.1 ("port N"), the same without TLS on another ("plain N", for
 // the metadata server and for control), then "ready". Ends when its standard input ends. Certificates are the test's.
+// --proxy        also a CONNECT proxy ("proxy N") that leads port 443 of all that ends in .googleapis.com here and nowhere
+//                else, so that clients may keep Google's names; credential files then name those, too
 // --client-ca    clients on the TLS port must show a certificate of that CA
 // --directory    each request leaves NNNN.json (method, url, headers, version, client's CN) and NNNN.body there before it
 //                is answered, NNNN.hl7 (what was in "data") with ingest and create, NNNN.gone if it was cancelled
@@ -43,6 +45,7 @@
 import fs from 'node:fs';
 import http from 'node:http';
 import http2 from 'node:http2';
+import net from 'node:net';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { HttpError, Stores } from './google_store_messages.mjs';
@@ -53,6 +56,7 @@ const { values: options } = parseArgs({
     options: {
         certificate: { type: 'string' }, key: { type: 'string' }, 'client-ca': { type: 'string' },
         directory: { type: 'string' }, credentials: { type: 'string' }, script: { type: 'string' },
+        proxy: { type: 'boolean', default: false },
     },
 });
 
@@ -195,6 +199,28 @@ function onRequest(request, response) {
     });
 }
 
+function makeProxy(port) {
+    const proxy = http.createServer((request, response) => send(response, 405));
+    proxy.on('connect', (request, socket, head) => {
+        socket.on('error', () => {});
+        if (!/^[a-z0-9.-]+\.googleapis\.com:443$/.test(request.url)) return socket.end('HTTP/1.1 403 No\r\n\r\n');
+        const onward = net.connect(port, '127.0.0.1', () => {
+            socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
+            onward.write(head);
+            onward.pipe(socket).pipe(onward);
+        });
+        socket.on('close', () => onward.destroy());
+        onward.on('error', () => socket.destroy());
+        return undefined;
+    });
+    return proxy;
+}
+
+async function listen(made) {
+    await new Promise((resolve) => { made.listen(0, '127.0.0.1', resolve); });
+    return made.address().port;
+}
+
 const plain = http.createServer(onRequest);
 const server = http2.createSecureServer({
     cert: fs.readFileSync(options.certificate), key: fs.readFileSync(options.key), allowHTTP1: true,
@@ -203,11 +229,11 @@ const server = http2.createSecureServer({
 }, onRequest);
 server.on('sessionError', () => {});
 server.on('tlsClientError', () => {});
-server.listen(0, '127.0.0.1', () => plain.listen(0, '127.0.0.1', () => {
-    const ports = { tls: server.address().port, plain: plain.address().port };
-    if (options.credentials) tokens.writeCredentials(options.credentials, ports);
-    if (options.script) take(JSON.parse(fs.readFileSync(options.script, 'utf8')));
-    console.log(`port ${ports.tls}\nplain ${ports.plain}\nready`);
-}));
+const port = await listen(server);
+const ports = { port, plain: await listen(plain), ...(options.proxy ? { proxy: await listen(makeProxy(port)) } : {}) };
+if (options.credentials) tokens.writeCredentials(options.credentials, options.proxy ? null : `https://localhost:${port}`);
+if (options.script) take(JSON.parse(fs.readFileSync(options.script, 'utf8')));
+for (const [name, number] of Object.entries(ports)) console.log(`${name} ${number}`);
+console.log('ready');
 process.stdin.on('end', () => process.exit(0));
 process.stdin.resume();

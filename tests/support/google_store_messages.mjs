@@ -4,6 +4,7 @@ import crypto from 'node:crypto';
 const PARENT = 'projects/project/locations/europe-west6/datasets/dataset/hl7V2Stores/';
 const RESOURCE = /^\/(v1|v1beta1)\/(projects\/[^/]+\/locations\/[^/]+\/datasets\/[^/]+\/hl7V2Stores\/[^/:]+)(.*)$/;
 const DETAIL = 'type.googleapis.com/google.cloud.healthcare.v1.hl7v2.IngestMessageErrorDetail';
+const INFO = 'type.googleapis.com/google.rpc.ErrorInfo';
 const WORDS = {
     400: 'INVALID_ARGUMENT', 401: 'UNAUTHENTICATED', 403: 'PERMISSION_DENIED', 404: 'NOT_FOUND', 408: 'DEADLINE_EXCEEDED',
     409: 'ALREADY_EXISTS', 412: 'FAILED_PRECONDITION', 413: 'OUT_OF_RANGE', 429: 'RESOURCE_EXHAUSTED', 499: 'CANCELLED',
@@ -19,9 +20,7 @@ export class HttpError extends Error {
 
     body(requestHeaders) {
         const error = { code: this.status, message: this.message, status: this.word };
-        const details = [
-            { '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason: this.word, domain: 'canary-domain', metadata: {} },
-        ];
+        const details = [{ '@type': INFO, reason: this.word, domain: 'canary-domain', metadata: {} }];
         if (this.nack) details.push({ '@type': DETAIL, hl7Nack: this.nack });
         if (requestHeaders['x-goog-api-format-version'] === '2') error.details = details;
         return { error };

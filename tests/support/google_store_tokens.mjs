@@ -2,7 +2,7 @@
 //
 // Files that writeCredentials() makes, each for an account that has the role where nobody says otherwise:
 //   service_account.json           a@project... with an RSA key of its own (another one: wrong_key.json)
-//   authorized_user.json           a refresh token, with token_uri naming this server
+//   authorized_user.json           a refresh token; token_uri (which Google's files lack) where the server has its own name
 //   external_file.json external_file_json.json external_url.json external_url_json.json
 //                                  workload identity federation: the subject token stands in subject.txt, subject.json,
 //                                  or comes from /subject-text, /subject (header X-Subject: please)
@@ -14,8 +14,11 @@ import { HttpError } from './google_store_messages.mjs';
 
 const ACCOUNT = 'gateway@project.iam.gserviceaccount.com';
 const IMPERSONATED = 'impersonated@project.iam.gserviceaccount.com';
-const USER = { client_id: 'client.apps.googleusercontent.com', client_secret: 'secret of a client', refresh_token: '1//refresh' };
+const USER = {
+    client_id: 'client.apps.googleusercontent.com', client_secret: 'secret of a client', refresh_token: '1//refresh',
+};
 const AUDIENCE = '//iam.googleapis.com/projects/123456/locations/global/workloadIdentityPools/pool/providers/provider';
+const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const SUBJECT_TYPE = 'urn:ietf:params:oauth:token-type:jwt';
 const ACCESS_TYPE = 'urn:ietf:params:oauth:token-type:access_token';
 const PLATFORM = 'https://www.googleapis.com/auth/cloud-platform';
@@ -106,7 +109,8 @@ export class Tokens {
     }
 
     form(request) {
-        want(/^application\/x-www-form-urlencoded\b/.test(request.headers['content-type'] ?? ''), 'invalid_request', 'no form');
+        const type = request.headers['content-type'] ?? '';
+        want(/^application\/x-www-form-urlencoded\b/.test(type), 'invalid_request', 'no form');
         return new URLSearchParams(request.received.toString('utf8'));
     }
 
@@ -121,7 +125,8 @@ export class Tokens {
         return { ...this.issue('user@example.com', [PLATFORM]), scope: PLATFORM };
     }
 
-    // RFC 7523 as Google wants it: RS256 with the key's id, aud = this endpoint, an hour at most.
+    // RFC 7523 as Google wants it: RS256, aud = this endpoint, an hour at most. (typ and kid may be absent: Google's own
+    // Node library leaves them out.)
     assertion(jwt) {
         const [head, claims, signature, more] = jwt.split('.');
         const decode = (part) => {
@@ -133,14 +138,15 @@ export class Tokens {
         };
         const header = decode(head);
         const claim = decode(claims);
-        const known = this.keys.get(header.kid);
+        const known = header.kid === undefined
+            ? [...this.keys.values()].find((key) => key.account === claim.iss) : this.keys.get(header.kid);
         const now = Date.now() / 1000;
         want(more === undefined && !/[=+/]/.test(jwt), 'invalid_grant', 'Bad JWT: not base64url');
-        want(header.alg === 'RS256' && header.typ === 'JWT', 'invalid_grant', 'Invalid JWT: alg or typ');
+        want(header.alg === 'RS256' && (header.typ ?? 'JWT') === 'JWT', 'invalid_grant', 'Invalid JWT: alg or typ');
         want(known && known.account === claim.iss, 'invalid_grant', 'Invalid JWT: unknown key or account');
         want(crypto.verify('RSA-SHA256', Buffer.from(`${head}.${claims}`), known.key, Buffer.from(signature, 'base64url')),
             'invalid_grant', 'Invalid JWT Signature.');
-        want(claim.aud === this.tokenUrl, 'invalid_grant', 'Invalid JWT: aud');
+        want(claim.aud === this.urls.token, 'invalid_grant', 'Invalid JWT: aud');
         want(Number.isInteger(claim.iat) && Number.isInteger(claim.exp) && claim.iat <= now + 300 && claim.exp > now &&
             claim.exp - claim.iat <= 3600, 'invalid_grant', 'Invalid JWT: must be a short-lived token');
         want(claim.sub === undefined || claim.sub === claim.iss, 'unauthorized_client', 'no delegation');
@@ -151,8 +157,8 @@ export class Tokens {
     // RFC 8693
     exchange(request) {
         const form = this.form(request);
-        want(form.get('grant_type') === 'urn:ietf:params:oauth:grant-type:token-exchange', 'unsupported_grant_type', 'grant_type');
-        want(form.get('audience') === AUDIENCE, 'invalid_target', 'The target service indicated by the audience is invalid.');
+        want(form.get('grant_type') === EXCHANGE, 'unsupported_grant_type', 'grant_type');
+        want(form.get('audience') === AUDIENCE, 'invalid_target', 'The target service of the audience is invalid.');
         want(form.get('requested_token_type') === ACCESS_TYPE, 'invalid_request', 'requested_token_type');
         want(form.get('subject_token_type') === SUBJECT_TYPE, 'invalid_request', 'subject_token_type');
         want(this.subjects.includes(form.get('subject_token')), 'invalid_grant', 'ID Token is stale or unknown.');
@@ -190,30 +196,37 @@ export class Tokens {
 
     // --- files ---
 
-    writeCredentials(directory, ports) {
-        const own = `https://localhost:${ports.tls}`;
-        const write = (name, value) =>
-            fs.writeFileSync(path.join(directory, name), typeof value === 'string' ? value : JSON.stringify(value, null, 2),
-                { mode: 0o600 });
-        const external = (source, more) => ({
-            type: 'external_account', audience: AUDIENCE, subject_token_type: SUBJECT_TYPE, token_url: `${own}/v1/token`,
-            universe_domain: 'googleapis.com', credential_source: source, ...more,
-        });
-        const json = { type: 'json', subject_token_field_name: 'id_token' };
+    // own: this server's URL; null: Google's names, for clients that come through the proxy.
+    writeCredentials(directory, own) {
+        const google = (host) => own ?? `https://${host}.googleapis.com`;
+        this.urls = {
+            token: `${google('oauth2')}/token`, sts: `${google('sts')}/v1/token`, subject: google('subject'),
+            impersonation: `${google('iamcredentials')}/v1/projects/-/serviceAccounts/${IMPERSONATED}:generateAccessToken`,
+        };
         const file = (name) => path.join(path.resolve(directory), name);
-        this.tokenUrl = `${own}/token`;
+        const write = (name, value) => fs.writeFileSync(file(name),
+            typeof value === 'string' ? value : JSON.stringify(value, null, 2), { mode: 0o600 });
+        const format = { type: 'json', subject_token_field_name: 'id_token' };
+        const headers = { 'X-Subject': 'please' };
         write('service_account.json', this.serviceAccount(true));
         write('wrong_key.json', this.serviceAccount(false));
-        write('authorized_user.json', { type: 'authorized_user', ...USER, token_uri: this.tokenUrl, quota_project_id: 'project' });
+        write('authorized_user.json',
+            { type: 'authorized_user', ...USER, quota_project_id: 'project', token_uri: own ? this.urls.token : undefined });
         write('subject.txt', this.subjects[0]);
         write('subject.json', { id_token: this.subjects[0] });
-        write('external_file.json', external({ file: file('subject.txt') }));
-        write('external_file_json.json', external({ file: file('subject.json'), format: json }));
-        write('external_url.json', external({ url: `${own}/subject-text`, headers: { 'X-Subject': 'please' } }));
-        write('external_url_json.json', external({ url: `${own}/subject`, headers: { 'X-Subject': 'please' }, format: json }));
-        write('external_impersonated.json', external({ file: file('subject.txt') }, {
-            service_account_impersonation_url: `${own}/v1/projects/-/serviceAccounts/${IMPERSONATED}:generateAccessToken`,
-        }));
+        write('external_file.json', this.external({ file: file('subject.txt') }));
+        write('external_file_json.json', this.external({ file: file('subject.json'), format }));
+        write('external_url.json', this.external({ url: `${this.urls.subject}/subject-text`, headers }));
+        write('external_url_json.json', this.external({ url: `${this.urls.subject}/subject`, headers, format }));
+        write('external_impersonated.json', this.external({ file: file('subject.txt') },
+            { service_account_impersonation_url: this.urls.impersonation }));
+    }
+
+    external(source, more) {
+        return {
+            type: 'external_account', audience: AUDIENCE, subject_token_type: SUBJECT_TYPE, token_url: this.urls.sts,
+            universe_domain: 'googleapis.com', credential_source: source, ...more,
+        };
     }
 
     serviceAccount(known) {
@@ -222,8 +235,9 @@ export class Tokens {
         if (known) this.keys.set(kid, { account: ACCOUNT, key: publicKey });
         return {
             type: 'service_account', project_id: 'project', private_key_id: known ? kid : [...this.keys.keys()][0],
-            private_key: privateKey.export({ type: 'pkcs8', format: 'pem' }), client_email: ACCOUNT, client_id: '1234567890',
-            auth_uri: 'https://accounts.google.com/o/oauth2/auth', token_uri: this.tokenUrl, universe_domain: 'googleapis.com',
+            private_key: privateKey.export({ type: 'pkcs8', format: 'pem' }), client_email: ACCOUNT,
+            client_id: '1234567890', auth_uri: 'https://accounts.google.com/o/oauth2/auth', token_uri: this.urls.token,
+            universe_domain: 'googleapis.com',
         };
     }
 }
