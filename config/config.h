@@ -329,6 +329,7 @@ int64_t config_store_maximum_message_bytes(const struct config_store *store);
 bool config_store_wants_utf8(const struct config_store *store);
 /* The JSON around a message's base64 in a request to a store of type google: in front of it, and
  * behind it. Texts; the second one is the caller's to free(). NULL when memory is out. */
+#define CONFIG_GOOGLE_ANSWER_BYTES INT64_C(67108864) /* default of maximum_answer_bytes there */
 #define CONFIG_GOOGLE_BODY_START "{\"message\":{\"data\":\""
 char *config_google_body_end(const struct config_store *store);
 

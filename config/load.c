@@ -56,6 +56,11 @@ static void derive(struct config *config)
             store->batch =
                 store->type == CONFIG_STORE_DIRECTORY ? CONFIG_BATCH_WHOLE : CONFIG_BATCH_SPLIT;
         }
+        /* Beside the ACK stands the whole message, parsed: several times its size. */
+        if (store->type == CONFIG_STORE_GOOGLE &&
+            !memory_place(config->memory, store, "maximum_answer_bytes", WHOLE)) {
+            store->maximum_answer_bytes = CONFIG_GOOGLE_ANSWER_BYTES;
+        }
     }
     for (size_t i = 0; i < config->tunnel_count; i++) {
         tunnel_preset_apply(config, &config->tunnels[i]);

@@ -98,9 +98,12 @@ const struct setting store_settings[] = {
      .maximum = HOUR_MS, .only = HTTPS_STORE, .help = "One whole request; then it is tried again."},
     {AT(maximum_connections), .type = SETTING_INT, .fallback = "4", .minimum = 1, .maximum = 1024,
      .only = HTTPS_STORE, .help = "To the store's host; HTTP/2 carries many requests on each."},
-    {AT(maximum_answer_bytes), .type = SETTING_INT64, .fallback = "1048576", .minimum = 1024,
-     .maximum = FRAME_MAXIMUM, .only = HTTPS_STORE,
-     .help = "Larger answers are cut off; a larger HL7 answer in a 2xx is the operator's fault."},
+    {AT(maximum_answer_bytes), .type = SETTING_INT64, .fallback = "1048576",
+     .note = "1048576, google 67108864", .minimum = 1024, .maximum = FRAME_MAXIMUM,
+     .only = HTTPS_STORE,
+     .help =
+         "Larger answers are cut off; a larger HL7 answer in a 2xx is the operator's fault. (Google sends "
+         "back what it made of the message.)"},
     {.name = "verdicts",
      .offset = offsetof(struct config_store, verdicts),
      .type = SETTING_VERDICTS,

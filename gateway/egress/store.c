@@ -16,7 +16,7 @@ struct store *store_new(const struct config_store *config, const struct store_co
         store = store_http_new(config, context, ret_error);
         break;
     case CONFIG_STORE_GOOGLE:
-        snprintf(ret_error, 512, "stores of type google are not built yet");
+        store = store_google_new(config, context, ret_error);
         break;
     }
     if (store == NULL)
@@ -33,8 +33,8 @@ void store_free(struct store **store)
     *store = NULL;
 }
 
-struct store_attempt *store_deliver(struct store *store, struct message *message, size_t *progress,
-                                    int64_t deadline_ms,
+struct store_attempt *store_deliver(struct store *store, struct message *message,
+                                    struct store_progress *progress, int64_t deadline_ms,
                                     void (*on_done)(void *context, struct verdict *verdict),
                                     void *context)
 {

@@ -40,7 +40,7 @@ struct job {
     struct spool_entry *entry;
     struct instance *instance; /* in flight: where */
     struct store_attempt *attempt;
-    size_t progress; /* the store's, over all attempts */
+    struct store_progress progress; /* the store's, over all attempts */
     struct timer retry;
     int failures;           /* in a row */
     int64_t not_before_ms;  /* what the store asked for (Retry-After) */

@@ -46,7 +46,7 @@ struct spool_row {
     /* of the last verdict: */
     enum verdict_kind last_kind;
     int last_status;
-    char last_reason[96];
+    char last_reason[VERDICT_REASON_BYTES];
     uint64_t connection; /* of this run; 0 after a restart */
 };
 void spool_row_clear(struct spool_row *row);

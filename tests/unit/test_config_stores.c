@@ -216,6 +216,7 @@ static void google_has_defaults(void **state)
     assert_null(store->credentials);
     assert_null(store->quota_project);
     assert_int_equal(store->maximum_request_bytes, 10000000);
+    assert_int_equal(store->maximum_answer_bytes, CONFIG_GOOGLE_ANSWER_BYTES);
     assert_true(config_store_wants_utf8(store));
     config_free(&config);
 }
@@ -248,6 +249,19 @@ static void the_largest_message_is_known(void **state)
         "\",\"labels\":{\"a\":\"1\",\"bc\":\"23\"}}}");
 }
 
+static void the_answer_limit_is_a_setting(void **state)
+{
+    (void)state;
+    struct config *config = config_case_good(
+        &(struct config_case){.stores = GOOGLE(PLACE "maximum_answer_bytes = 4096; ")});
+
+    assert_int_equal(config->stores[0].maximum_answer_bytes, 4096);
+    config_free(&config);
+    config = config_case_good(&(struct config_case){.stores = HTTP(URL)});
+    assert_int_equal(config->stores[0].maximum_answer_bytes, 1048576);
+    config_free(&config);
+}
+
 static void other_stores_take_anything(void **state)
 {
     (void)state;
@@ -266,6 +280,7 @@ int main(void)
         cmocka_unit_test(secrets_in_headers_are_warned_of),
         cmocka_unit_test(google_has_defaults),
         cmocka_unit_test(the_largest_message_is_known),
+        cmocka_unit_test(the_answer_limit_is_a_setting),
         cmocka_unit_test(other_stores_take_anything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
