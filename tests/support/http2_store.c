@@ -67,7 +67,7 @@ bool http2_store_make_pki(struct http2_store *store, const char *test_data)
            http2_store_run((const char *[]){script, "--quiet", store->directory, NULL});
 }
 
-/* Reads "port N", perhaps "proxy N", and "ready". */
+/* Reads "port N", perhaps "proxy N" and "plain N", and "ready". */
 static void read_port(const char *line, const char *word, int *ret_port)
 {
     size_t length = strlen(word);
@@ -89,6 +89,7 @@ static bool http2_store_wait(struct http2_store *store, int output_fd)
     while (!ready && fgets(line, sizeof(line), output) != NULL) {
         read_port(line, "port ", &store->port);
         read_port(line, "proxy ", &store->proxy_port);
+        read_port(line, "plain ", &store->plain_port);
         ready = strcmp(line, "ready\n") == 0;
     }
     fclose(output);

@@ -14,7 +14,7 @@
 struct http2_store {
     char directory[64]; /* the PKI is in it */
     char requests[96];  /* NNNN.json and NNNN.body */
-    int port, proxy_port;
+    int port, proxy_port, plain_port;
     pid_t pid;
     int input; /* closing it ends the server */
 };

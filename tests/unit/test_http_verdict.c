@@ -426,6 +426,7 @@ static void tokens(void **state)
 {
     (void)state;
     assert_int_equal(http_verdict_of_token(HTTP_TLS, 0), O);
+    assert_int_equal(http_verdict_of_token(HTTP_CREDENTIALS, 0), O);
     assert_int_equal(http_verdict_of_token(HTTP_OK, 400), O);
     assert_int_equal(http_verdict_of_token(HTTP_OK, 401), O);
     assert_int_equal(http_verdict_of_token(HTTP_OK, 404), O);
