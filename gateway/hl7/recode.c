@@ -305,6 +305,8 @@ const char *recode_problem_words(enum recode_problem problem)
         return "its segments end with LF, and the store takes only CR";
     case RECODE_HEADER:
         return "a character of MSH holds the field separator";
+    case RECODE_NOT_HERE:
+        return "this system cannot convert from its character set (iconv)";
     case RECODE_OUT_OF_MEMORY:
         return "memory is out";
     }

@@ -34,6 +34,7 @@ enum recode_problem {
     RECODE_NOT_IN_SET,      /* bytes that the set does not have */
     RECODE_SEGMENT_ENDS,    /* segments end with LF, and the rules don't say that it becomes CR */
     RECODE_HEADER,          /* characters of MSH hold its separator: it would be read otherwise */
+    RECODE_NOT_HERE,        /* this system's iconv lacks the set */
     RECODE_OUT_OF_MEMORY,   /* or of file descriptors: another try may do */
 };
 

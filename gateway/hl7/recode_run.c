@@ -58,7 +58,7 @@ enum recode_problem recode_run_open(struct recode_run *run, enum charset set, bo
     iconv_t conversion = decodes ? iconv_open("UTF-8", name) : iconv_open(name, "UTF-8");
 
     if (conversion == (iconv_t)-1)
-        return errno == EINVAL ? RECODE_SET_UNSUPPORTED : RECODE_OUT_OF_MEMORY;
+        return errno == EINVAL ? RECODE_NOT_HERE : RECODE_OUT_OF_MEMORY;
     run->conversion = conversion;
     run->decodes = decodes;
     run->escapes = charset_has_escapes(set);
