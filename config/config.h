@@ -341,6 +341,8 @@ struct config_demand config_listener_demand(const struct config *config,
 #define CONFIG_GOOGLE_ANSWER_BYTES INT64_C(67108864) /* default of maximum_answer_bytes there */
 #define CONFIG_GOOGLE_BODY_START "{\"message\":{\"data\":\""
 char *config_google_body_end(const struct config_store *store);
+/* "ENDPOINT/VERSION/projects/…/hl7V2Stores/STORE"; the caller's to free(). NULL when memory is out. */
+char *config_google_store_url(const struct config_store *store);
 
 /* The identity that the other side must prove: remote_id, or else its address. By it charon finds the key. */
 const char *config_tunnel_remote_id(const struct config_tunnel *tunnel);

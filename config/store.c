@@ -47,6 +47,21 @@ char *config_google_body_end(const struct config_store *store)
     return text;
 }
 
+char *config_google_store_url(const struct config_store *store)
+{
+    size_t endpoint = strlen(store->endpoint);
+    char *url = NULL;
+    if (endpoint > 0 && store->endpoint[endpoint - 1] == '/') {
+        endpoint--;
+    }
+    if (asprintf(&url, "%.*s/%s/projects/%s/locations/%s/datasets/%s/hl7V2Stores/%s", (int)endpoint,
+                 store->endpoint, store->api_version, store->project, store->location,
+                 store->dataset, store->store) < 0) {
+        return NULL;
+    }
+    return url;
+}
+
 /* As write_body_end() writes them, without memory. */
 static int64_t body_end_bytes(const struct config_store *store)
 {

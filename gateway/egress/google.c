@@ -9,6 +9,7 @@
 #include "egress/google_verdict.h"
 #include "egress/https.h"
 #include "http/google_token.h"
+#include "http/store_origin.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -146,17 +147,13 @@ static void google_on_warning(void *context, const char *sentence)
 
 static int google_make_texts(struct google_store *google, const struct config_store *config)
 {
-    size_t endpoint = strlen(config->endpoint);
+    char *store = config_google_store_url(config);
 
-    if (endpoint > 0 && config->endpoint[endpoint - 1] == '/')
-        endpoint--;
-    if (asprintf(&google->url,
-                 "%.*s/%s/projects/%s/locations/%s/datasets/%s/hl7V2Stores/%s/messages:ingest",
-                 (int)endpoint, config->endpoint, config->api_version, config->project,
-                 config->location, config->dataset, config->store) < 0) {
+    if (store == NULL || asprintf(&google->url, "%s/messages:ingest", store) < 0)
         google->url = NULL;
+    free(store);
+    if (google->url == NULL)
         return -ENOMEM;
-    }
     if (asprintf(&google->user_agent, "User-Agent: %s",
                  config->user_agent != NULL ? config->user_agent : "mllp-gateway/" MLLPGW_VERSION) <
         0) {
@@ -169,12 +166,10 @@ static int google_make_texts(struct google_store *google, const struct config_st
 
 static int google_make_tokens(struct google_store *google, const struct config_store *config)
 {
-    const struct http_origin_settings direct = {.connect_timeout_ms = config->connect_timeout_ms,
-                                                .maximum_connections = 1};
     struct google_token_settings settings = {
         .scope = config->token_scope, .on_warning = google_on_warning, .context = google};
 
-    google->direct = http_origin_new(google->https.http, &direct);
+    google->direct = store_origin_direct_new(google->https.http, config);
     if (google->direct == NULL || https_open_token_origin(&google->https, config) != 0)
         return -ENOMEM;
     settings.origin = google->https.token_origin;

@@ -1,5 +1,6 @@
 #include "egress/google_verdict.h"
 #include "base/base64.h"
+#include "http/google_fault.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -27,20 +28,6 @@ static const char *google_error_word(const json_t *root)
     const char *word = json_string_value(json_object_get(json_object_get(root, "error"), "status"));
 
     return word == NULL ? "" : word;
-}
-
-/* The first of error.details[] that has such a member, whatever its @type; NULL: none has. */
-static const json_t *google_error_detail(const json_t *root, const char *member)
-{
-    const json_t *details = json_object_get(json_object_get(root, "error"), "details");
-
-    for (size_t i = 0; i < json_array_size(details); i++) {
-        const json_t *value = json_object_get(json_array_get(details, i), member);
-
-        if (value != NULL)
-            return value;
-    }
-    return NULL;
 }
 
 /* What a JSON text holds in base64; NULL: it is none, or memory is out. */
@@ -101,7 +88,7 @@ static bool google_of_nack(const struct google_question *question, const json_t 
     if (read.answer == NULL)
         return false;
     hl7_answer_judge(&question->http.sent, span_of(read.answer->data, read.answer->length), &read);
-    if (!read.answer_is_hl7 || read.kind == VERDICT_ACCEPTED) {
+    if (read.code[0] == '\0' || read.kind == VERDICT_ACCEPTED) {
         answer_bytes_release(&read.answer);
         return false;
     }
@@ -128,44 +115,6 @@ static void google_of_duplicate(const struct google_question *question, const js
 
 #define SAY(...) snprintf(verdict->reason, sizeof(verdict->reason), __VA_ARGS__)
 
-static void google_say_forbidden(const struct google_question *question, const json_t *root,
-                                 struct verdict *verdict)
-{
-    const struct config_store *store = question->store;
-    const char *why = json_string_value(google_error_detail(root, "reason"));
-
-    why = why == NULL ? "" : why;
-    if (strcmp(why, "SERVICE_DISABLED") == 0)
-        SAY("HTTP 403: is the Cloud Healthcare API enabled in project %s?", store->project);
-    else if (strcmp(why, "BILLING_DISABLED") == 0)
-        SAY("HTTP 403: has project %s a billing account?", store->project);
-    else if (strcmp(why, "ACCESS_TOKEN_SCOPE_INSUFFICIENT") == 0)
-        SAY("HTTP 403: token_scope is too narrow for the Cloud Healthcare API");
-    else if (strcmp(why, "USER_PROJECT_DENIED") == 0 && question->quota_project != NULL)
-        SAY("HTTP 403: may the account use quota project %s?", question->quota_project);
-    else
-        SAY("HTTP 403: has the account roles/healthcare.hl7V2Ingest on store %s, and is it project "
-            "%s, location %s, dataset %s?",
-            store->store, store->project, store->location, store->dataset);
-}
-
-/* What an operator is to look at. */
-static void google_say_fault(const struct google_question *question, const json_t *root,
-                             struct verdict *verdict)
-{
-    const struct config_store *store = question->store;
-
-    if (verdict->status == 401)
-        SAY("HTTP 401: the token is not taken: check credentials and token_scope");
-    else if (verdict->status == 403)
-        google_say_forbidden(question, root, verdict);
-    else if (verdict->status == 404 && root != NULL)
-        SAY("HTTP 404: is there store %s in project %s, location %s, dataset %s?", store->store,
-            store->project, store->location, store->dataset);
-    else if (verdict->status == 404 || verdict->status == 405)
-        SAY("HTTP %d, and no JSON of Google's: check endpoint and api_version", verdict->status);
-}
-
 static void google_of_error(const struct google_question *question, const json_t *root,
                             struct verdict *verdict)
 {
@@ -184,7 +133,9 @@ static void google_of_error(const struct google_question *question, const json_t
     } else if (verdict->status == 499) {
         verdict->kind = VERDICT_RETRY;
     } else if (verdict->kind == VERDICT_OPERATOR) {
-        google_say_fault(question, root, verdict);
+        /* What an operator is to look at. */
+        (void)google_fault_words(question->store, question->quota_project, verdict->status, root,
+                                 verdict->reason, sizeof(verdict->reason));
     }
 }
 

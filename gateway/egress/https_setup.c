@@ -1,5 +1,6 @@
 /* What a store behind HTTPS needs, from its configuration. */
 #include "egress/https.h"
+#include "http/store_origin.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -37,28 +38,9 @@ static int https_check(const struct config_store *config, char ret_error[512])
     return 0;
 }
 
-/* The token endpoint is another party: our certificate and the store's pin are not for it. */
-static struct http_origin *https_make_origin(const struct https_store *https,
-                                             const struct config_store *config, bool token)
-{
-    const struct http_origin_settings settings = {
-        .ca_file = config->ca,
-        .certificate = token ? NULL : config->certificate,
-        .key = token ? NULL : config->key,
-        .pin = token ? NULL : config->pin,
-        .proxy = config->proxy,
-        .proxy_username = config->proxy_username,
-        .proxy_password = https->proxy_password.text,
-        .connect_timeout_ms = config->connect_timeout_ms,
-        .maximum_connections = token ? 1 : config->maximum_connections,
-    };
-
-    return http_origin_new(https->http, &settings);
-}
-
 int https_open_token_origin(struct https_store *https, const struct config_store *config)
 {
-    https->token_origin = https_make_origin(https, config, true);
+    https->token_origin = store_origin_new(https->http, config, https->proxy_password.text, true);
     return https->token_origin == NULL ? -ENOMEM : 0;
 }
 
@@ -67,7 +49,7 @@ static int https_connect(struct https_store *https, const struct config_store *c
     /* Authorization and the NULL at the end besides the kind's. */
     size_t own = https->kind->headers + 2;
 
-    https->origin = https_make_origin(https, config, false);
+    https->origin = store_origin_new(https->http, config, https->proxy_password.text, false);
     https->headers = calloc(config->headers.count + own, sizeof(*https->headers));
     if (https->origin == NULL || https->headers == NULL)
         return -ENOMEM;

@@ -202,6 +202,21 @@ static const char *external_json_token(const struct google_source *source, const
     return token;
 }
 
+/* Not strndup(): nothing says that there is a NUL. One within would cut the token: that is none. */
+static char *external_copy(struct span text)
+{
+    bool cut = text.length > 0 && memchr(text.data, '\0', text.length) != NULL;
+    size_t length = cut ? 0 : text.length;
+    char *copy = malloc(length + 1);
+
+    if (copy == NULL)
+        return NULL;
+    if (length > 0)
+        memcpy(copy, text.data, length);
+    copy[length] = '\0';
+    return copy;
+}
+
 int google_read_subject(const struct google_source *source, struct span text, char **ret_token,
                         const char **ret_words)
 {
@@ -212,7 +227,7 @@ int google_read_subject(const struct google_source *source, struct span text, ch
 
     *ret_words = "holds no token";
     if (source->json_field == NULL) {
-        copy = strndup(plain.length > 0 ? plain.data : "", plain.length);
+        copy = external_copy(plain);
     } else {
         file =
             json_loadb(text.length > 0 ? text.data : "", text.length, JSON_REJECT_DUPLICATES, NULL);

@@ -1,10 +1,10 @@
 /* A service account's key, and what is signed with it. */
+#include "base/base64.h"
 #include "certs/pem.h"
 #include "http/google_private.h"
 #include "http/grant.h"
 
 #include <errno.h>
-#include <mbedtls/base64.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/psa_util.h>
 #include <stdio.h>
@@ -61,14 +61,13 @@ int google_key_parse(const char *pem, psa_key_id_t *ret_key, char ret_words[128]
 /* base64url without padding: RFC 7515 2. */
 static int jwt_append_part(struct buffer *out, const void *bytes, size_t length)
 {
-    size_t written = 0, room = (length + 2) / 3 * 4 + 1;
+    size_t written = base64_length(length);
     char *text;
 
-    if (buffer_reserve(out, room) != 0)
+    if (buffer_reserve(out, written) != 0)
         return -ENOMEM;
     text = out->data + out->length;
-    if (mbedtls_base64_encode((unsigned char *)text, room, &written, bytes, length) != 0)
-        return -EIO;
+    base64_encode(span_of(bytes, length), text);
     while (written > 0 && text[written - 1] == '=')
         written--;
     for (size_t i = 0; i < written; i++)

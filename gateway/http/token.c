@@ -174,7 +174,7 @@ static void token_send(struct token_source *source, const struct token_step *ste
                                                .basic_password = step->basic_password,
                                                .answer_header = step->answer_header,
                                                .timeout_ms =
-                                                   source->deadline_ms - loop_now_ms(source->loop),
+                                                   source->deadline_ms - token_now_ms(source),
                                                .maximum_answer_bytes = TOKEN_ANSWER_BYTES};
 
     source->party = step->party;
@@ -199,7 +199,7 @@ static void token_ask(struct token_source *source)
 static void token_begin(struct token_source *source)
 {
     source->step = 0;
-    source->deadline_ms = loop_now_ms(source->loop) + TOKEN_TIMEOUT_MS;
+    source->deadline_ms = token_now_ms(source) + TOKEN_TIMEOUT_MS;
     token_ask(source);
     if (source->request == NULL)
         token_finish(source);

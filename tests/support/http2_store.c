@@ -67,7 +67,7 @@ bool http2_store_make_pki(struct http2_store *store, const char *test_data)
            http2_store_run((const char *[]){script, "--quiet", store->directory, NULL});
 }
 
-/* Reads "port N", perhaps "proxy N", and "ready". */
+/* Reads "port N", perhaps "proxy N" and "plain N", and "ready". */
 static void read_port(const char *line, const char *word, int *ret_port)
 {
     size_t length = strlen(word);

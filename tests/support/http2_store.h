@@ -14,7 +14,7 @@
 struct http2_store {
     char directory[64];               /* the PKI is in it */
     char requests[96];                /* NNNN.json and NNNN.body */
-    int port, proxy_port, plain_port; /* plain_port: of google_store.mjs, without TLS */
+    int port, proxy_port, plain_port; /* plain_port: without TLS, where there is one */
     pid_t pid;
     int input; /* closing it ends the server */
 };

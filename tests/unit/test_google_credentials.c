@@ -360,11 +360,16 @@ static void subject_tokens(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const struct google_source source = {.json_field = cases[i].json ? field : NULL};
+        size_t length = strlen(cases[i].text);
+        char *text = malloc(length > 0 ? length : 1); /* what comes over HTTP has no NUL behind it */
         const char *words = NULL;
         char *token = NULL;
-        int result = google_read_subject(&source, span_of(cases[i].text, strlen(cases[i].text)),
-                                         &token, &words);
+        int result;
 
+        assert_non_null(text);
+        memcpy(text, cases[i].text, length);
+        result = google_read_subject(&source, span_of(text, length), &token, &words);
+        free(text);
         assert_int_equal(result, cases[i].token != NULL ? 0 : -EINVAL);
         if (cases[i].token != NULL)
             assert_string_equal(token, cases[i].token);
@@ -372,6 +377,17 @@ static void subject_tokens(void **state)
             assert_string_equal(words, cases[i].words);
         free(token);
     }
+}
+
+static void a_subject_token_is_not_cut(void **state)
+{
+    const struct google_source source = {0};
+    const char *words = NULL;
+    char *token = NULL;
+
+    (void)state;
+    assert_int_equal(google_read_subject(&source, span_of("abc\0def", 7), &token, &words), -EINVAL);
+    assert_string_equal(words, "holds no token");
 }
 
 /* ---- Google's order ---- */
@@ -567,6 +583,7 @@ int main(void)
         cmocka_unit_test(keys_that_are_none),
         cmocka_unit_test(texts_that_are_no_such_file),
         cmocka_unit_test(subject_tokens),
+        cmocka_unit_test(a_subject_token_is_not_cut),
         cmocka_unit_test(found_in_googles_order),
         cmocka_unit_test(a_named_file_that_is_missing),
         cmocka_unit_test(a_replaced_file_is_read_again),

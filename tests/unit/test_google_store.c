@@ -467,7 +467,7 @@ static void the_answer_got_lost(void **state)
         snprintf(steps, sizeof(steps), "%s,\"ok\"", losses[i]);
         add_store(name, steps, true);
         store = open_store();
-        config.attempt_timeout_ms = strcmp(losses[i], "\"stored+hang\"") == 0 ? 1000 : 10000;
+        config.attempt_timeout_ms = strcmp(losses[i], "\"stored+hang\"") == 0 ? 2000 : 10000;
         verdict = deliver_to(store, message, &progress);
         config.attempt_timeout_ms = 10000;
         assert_int_equal(verdict.kind, VERDICT_RETRY);

@@ -557,6 +557,19 @@ static void the_digest_is_the_same_after_a_restart(struct bench *bench)
     message_release(&two);
 }
 
+/* A spool in memory has none, and neither has one that this run has made. */
+static void there_may_have_been_an_earlier_run(struct bench *bench)
+{
+    assert_int_equal(spool_backend_doubt_ms(bench->backend), 0);
+    put(bench, "r/p", "A|");
+    bench_reopen(bench);
+    assert_int_equal(spool_backend_doubt_ms(bench->backend), bench->sqlite ? WINDOW_MS : 0);
+    if (bench->sqlite) {
+        assert_int_equal(lease(bench, "r/p", 1, 1000), 1);
+        assert_int_equal(bench->taken.rows[0].connection, 0);
+    }
+}
+
 static void discard_forgets_the_record(struct bench *bench)
 {
     struct message *message = make_message("peer", "A|ADT||", 0);
@@ -1196,6 +1209,7 @@ static void run(void (*test)(struct bench *bench), bool sqlite)
     X(records_have_a_window)                                                                       \
     X(a_record_is_one_listener_s)                                                                  \
     X(the_digest_is_the_same_after_a_restart)                                                      \
+    X(there_may_have_been_an_earlier_run)                                                          \
     X(discard_forgets_the_record)                                                                  \
     X(a_route_moves_as_a_whole)                                                                    \
     X(a_route_moves_in_slices)                                                                     \
