@@ -173,6 +173,7 @@ int ctl_check(int argc, char **argv)
         config_check_files(config, &problems);
         config_check_tunnel_files(config, &problems);
         check_certificates(config, (int64_t)time(NULL), &problems);
+        check_character_sets(config, &problems);
     }
     if (options.json)
         check_print_json(&problems, guards);

@@ -1,5 +1,5 @@
 /*
- * check: the certificates that a configuration names.
+ * check: the certificates that a configuration names, and the character sets.
  */
 #ifndef MLLPGW_CTL_CHECK_H
 #define MLLPGW_CTL_CHECK_H
@@ -12,5 +12,9 @@
  * certificates. now_s: seconds since
  * 1970. */
 void check_certificates(const struct config *config, int64_t now_s, struct problems *problems);
+
+/* Peers' sets that are to be converted from, and that this system's iconv lacks: warnings, as a configuration
+ * may be checked on another machine. */
+void check_character_sets(const struct config *config, struct problems *problems);
 
 #endif
