@@ -155,6 +155,7 @@ struct config_peer {
     int maximum_connections;
     int messages_per_second;       /* 0: no limit */
     int64_t maximum_message_bytes; /* 0: the listener's */
+    int character_set; /* enum charset of hl7/charset.h: what it sends where MSH-18 says nothing */
 };
 
 enum config_acknowledge { CONFIG_ACKNOWLEDGE_STORED, CONFIG_ACKNOWLEDGE_DELIVERED };
@@ -188,6 +189,7 @@ struct config_listener {
     bool lenient_end, control_id_required;
     bool commit_blocks;           /* MLLP Release 2 */
     bool sequence_numbers;        /* MSH-13 / MSA-4 */
+    bool normalise_segment_ends;  /* LF becomes CR on the way to a store that takes only CR */
     char *application, *facility; /* own names in MSH-3/4; NULL: the sender's MSH-5/6 */
     int64_t answer_deadline_ms;
     int maximum_connections, maximum_connections_per_address;
@@ -327,6 +329,13 @@ const char *config_store_type_text(enum config_store_type type);
  * its character set; of a batch each message by itself), 0: any; and whether it must be UTF-8. */
 int64_t config_store_maximum_message_bytes(const struct config_store *store);
 bool config_store_wants_utf8(const struct config_store *store);
+/* What the stores that a listener's routes lead to take, all of them. */
+struct config_demand {
+    bool utf8;
+    int64_t maximum_message_bytes; /* 0: any */
+};
+struct config_demand config_listener_demand(const struct config *config,
+                                            const struct config_listener *listener);
 /* The JSON around a message's base64 in a request to a store of type google: in front of it, and
  * behind it. Texts; the second one is the caller's to free(). NULL when memory is out. */
 #define CONFIG_GOOGLE_ANSWER_BYTES INT64_C(67108864) /* default of maximum_answer_bytes there */

@@ -88,3 +88,23 @@ bool config_store_wants_utf8(const struct config_store *store)
 {
     return store->type == CONFIG_STORE_GOOGLE;
 }
+
+struct config_demand config_listener_demand(const struct config *config,
+                                            const struct config_listener *listener)
+{
+    struct config_demand demand = {.utf8 = false};
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct config_route *route = &config->routes[i];
+        const struct config_store *store = route->to ? config_find_store(config, route->to) : NULL;
+        if (!store || !route->from || !listener->name || strcmp(route->from, listener->name) != 0) {
+            continue;
+        }
+        int64_t most = config_store_maximum_message_bytes(store);
+        demand.utf8 = demand.utf8 || config_store_wants_utf8(store);
+        if (most > 0 &&
+            (demand.maximum_message_bytes == 0 || most < demand.maximum_message_bytes)) {
+            demand.maximum_message_bytes = most;
+        }
+    }
+    return demand;
+}

@@ -133,6 +133,17 @@ static const struct setting peer_settings[] = {
      .help = "Over it reading pauses, nothing is refused; 0: no limit."},
     {AT(maximum_message_bytes), .type = SETTING_INT64, .fallback = "0", .maximum = FRAME_MAXIMUM,
      .help = "Larger messages are refused; 0: the listener's maximum_frame_bytes."},
+    /* In the order of hl7/charset.h: a unit test compares them. */
+    {AT(character_set), .type = SETTING_WORD, .fallback = "none",
+     .words = WORDS("none", "ASCII", "8859/1", "8859/2", "8859/3", "8859/4", "8859/5", "8859/6",
+                    "8859/7", "8859/8", "8859/9", "8859/15", "ISO IR87", "ISO IR159",
+                    "GB 18030-2000", "KS X 1001", "CNS 11643-1992", "BIG-5", "UNICODE UTF-8",
+                    "WINDOWS-1250", "WINDOWS-1251", "WINDOWS-1252", "WINDOWS-1253", "WINDOWS-1254",
+                    "WINDOWS-1255", "WINDOWS-1256", "WINDOWS-1257", "WINDOWS-1258", "WINDOWS-874",
+                    "WINDOWS-31J", "WINDOWS-949"),
+     .help =
+         "What it really sends where MSH-18 does not say (empty, ASCII, unknown), for stores that "
+         "take only UTF-8."},
 };
 #undef OWNER
 
@@ -176,6 +187,10 @@ static const struct setting listener_settings[] = {
      .help = "MLLP Release 2: commit bytes (ACK, NAK) before the HL7 answer."},
     {AT(sequence_numbers), .type = SETTING_BOOL, .fallback = "false",
      .help = "HL7's sequence number protocol (MSH-13, MSA-4)."},
+    {AT(normalise_segment_ends), .type = SETTING_BOOL, .fallback = "false",
+     .help =
+         "Segments that end with LF or CR LF go out with CR to stores that take only CR (google); "
+         "without it such messages are refused."},
     {AT(application), .type = SETTING_TEXT, .note = "the message's MSH-5",
      .help = "MSH-3 of answers."},
     {AT(facility), .type = SETTING_TEXT, .note = "the message's MSH-6",

@@ -88,7 +88,7 @@ static bool google_of_nack(const struct google_question *question, const json_t 
     if (read.answer == NULL)
         return false;
     hl7_answer_judge(&question->http.sent, span_of(read.answer->data, read.answer->length), &read);
-    if (!read.answer_is_hl7 || read.kind == VERDICT_ACCEPTED) {
+    if (read.code[0] == '\0' || read.kind == VERDICT_ACCEPTED) {
         answer_bytes_release(&read.answer);
         return false;
     }

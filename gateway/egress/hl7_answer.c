@@ -154,7 +154,7 @@ void hl7_answer_judge(const struct hl7_sent *sent, struct span body, struct verd
                  "HTTP %d, the HL7 in the answer cannot be read", verdict->status);
         return;
     }
-    verdict->answer_is_hl7 = true;
+    verdict->answer_is_hl7 = !answer.foreign; /* what it says is about somebody else */
     hl7_answer_take_reply(&answer, verdict);
     if (answer.foreign)
         snprintf(verdict->reason, sizeof(verdict->reason),

@@ -18,7 +18,8 @@ struct hl7_sent {
 };
 
 /* content without framing; verdict->status is there already, for words. Fills in kind (accepted, refused or
- * retry), reason, and, where it could be read, code, error_code, error_location and answer_is_hl7. */
+ * retry), reason, and, where it could be read, code, error_code and error_location. answer_is_hl7: it is about
+ * what was sent, and may be passed on. */
 void hl7_answer_judge(const struct hl7_sent *sent, struct span content, struct verdict *verdict);
 
 #endif

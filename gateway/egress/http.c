@@ -1,8 +1,8 @@
 /* The store of type http: HL7 over HTTP. */
 #include "base/clock.h"
-#include "egress/charset.h"
 #include "egress/http_verdict.h"
 #include "egress/https.h"
+#include "hl7/charset.h"
 #include "http/client_credentials.h"
 
 #include <errno.h>
@@ -52,7 +52,7 @@ static void http_content_type(const char *configured, struct span message, size_
     struct msh msh;
 
     if (strcasestr(configured, "charset=") == NULL && msh_read(message, &msh, NULL) == MSH_OK)
-        charset = charset_of(&msh);
+        charset = charset_iana(charset_find(msh.character_set));
     if (charset != NULL)
         snprintf(ret_header, size, "Content-Type: %s; charset=%s", configured, charset);
     else

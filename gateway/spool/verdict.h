@@ -46,7 +46,7 @@ struct verdict {
     int64_t retry_after_ms;      /* 0: the store didn't say */
     struct answer_bytes *answer; /* the store's HL7 answer (ER7, without framing), or an error body;
                                     NULL: none. answer_is_hl7 says which. One reference. */
-    bool answer_is_hl7;
+    bool answer_is_hl7;          /* and about this message: another's is kept, never passed on */
 };
 
 const char *verdict_kind_text(enum verdict_kind kind); /* "accepted" */

@@ -167,6 +167,7 @@ static inline void script_cancel(struct store_attempt *attempt)
     struct script_attempt *mine = (struct script_attempt *)(void *)attempt;
 
     note(mine->world, "cancel", mine->id);
+    mine->progress->part_in_doubt = true;
     script_forget(mine);
     free(mine);
 }

@@ -355,6 +355,7 @@ static void shipped_files_are_good(void **state)
                                         "examples/two-hospitals-http.cfg",
                                         "examples/delivered.cfg",
                                         "examples/google.cfg",
+                                        "examples/like-googles-adapter.cfg",
                                         "examples/behind-proxy.cfg",
                                         "examples/tunnel-strongswan.cfg",
                                         "examples/tunnel-aws.cfg",

@@ -360,11 +360,10 @@ static void subject_tokens(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const struct google_source source = {.json_field = cases[i].json ? field : NULL};
+        size_t length = strlen(cases[i].text);
+        char *text = malloc(length > 0 ? length : 1); /* what comes over HTTP has no NUL behind it */
         const char *words = NULL;
         char *token = NULL;
-        size_t length = strlen(cases[i].text);
-        char *text =
-            malloc(length > 0 ? length : 1); /* with nothing behind it: an answer has no NUL */
         int result;
 
         assert_non_null(text);
@@ -378,6 +377,17 @@ static void subject_tokens(void **state)
             assert_string_equal(words, cases[i].words);
         free(token);
     }
+}
+
+static void a_subject_token_is_not_cut(void **state)
+{
+    const struct google_source source = {0};
+    const char *words = NULL;
+    char *token = NULL;
+
+    (void)state;
+    assert_int_equal(google_read_subject(&source, span_of("abc\0def", 7), &token, &words), -EINVAL);
+    assert_string_equal(words, "holds no token");
 }
 
 /* ---- Google's order ---- */
@@ -573,6 +583,7 @@ int main(void)
         cmocka_unit_test(keys_that_are_none),
         cmocka_unit_test(texts_that_are_no_such_file),
         cmocka_unit_test(subject_tokens),
+        cmocka_unit_test(a_subject_token_is_not_cut),
         cmocka_unit_test(found_in_googles_order),
         cmocka_unit_test(a_named_file_that_is_missing),
         cmocka_unit_test(a_replaced_file_is_read_again),

@@ -124,9 +124,9 @@ static void an_ack_decides(void **state)
         {ACK("AE", "ID1") ERR, "AE", "AE from the store (ERR 207)", VERDICT_REFUSED, true},
         {ACK("AR", "ID1"), "AR", "AR from the store", VERDICT_REFUSED, true},
         {ACK("CR", "ID1"), "CR", "CR from the store", VERDICT_REFUSED, true},
-        {ACK("AA", "ID2"), "AA", "AA from the store, but MSA-2 is not ours", VERDICT_RETRY, true},
-        {ACK("AA", "ID12"), "AA", "AA from the store, but MSA-2 is not ours", VERDICT_RETRY, true},
-        {ACK("AE", "ID2"), "AE", "AE from the store, but MSA-2 is not ours", VERDICT_RETRY, true},
+        {ACK("AA", "ID2"), "AA", "AA from the store, but MSA-2 is not ours", VERDICT_RETRY, false},
+        {ACK("AA", "ID12"), "AA", "AA from the store, but MSA-2 is not ours", VERDICT_RETRY, false},
+        {ACK("AE", "ID2"), "AE", "AE from the store, but MSA-2 is not ours", VERDICT_RETRY, false},
         {SENT, "", "HTTP 200, the HL7 in the answer cannot be read", VERDICT_RETRY, false},
         {"canary-text", "", "HTTP 200, the HL7 in the answer cannot be read", VERDICT_RETRY, false},
     };
