@@ -52,32 +52,20 @@ static bool google_write_body(const struct google_store *google, struct span mes
     return true;
 }
 
-/* Listeners refuse what is larger; a batch's part, or what was queued for another store, may be all the
- * same. */
-static bool google_is_too_large(const struct config_store *config, struct span message,
-                                struct verdict *ret_verdict)
-{
-    int64_t maximum = config_store_maximum_message_bytes(config);
-
-    if ((int64_t)message.length <= maximum)
-        return false;
-    *ret_verdict = (struct verdict){.kind = VERDICT_REFUSED, .about_message = true};
-    snprintf(ret_verdict->reason, sizeof(ret_verdict->reason),
-             "%zu bytes, and maximum_request_bytes leaves room for %lld", message.length,
-             (long long)maximum);
-    return true;
-}
-
 static bool google_prepare(struct https_attempt *attempt, struct https_request *ret_request,
                            const char **headers, size_t *ret_count, struct verdict *ret_verdict)
 {
     struct google_store *google = (struct google_store *)attempt->https;
     const char *quota_project = google_quota_project(google);
-    struct span message = https_attempt_part(attempt);
+    bool written;
 
-    if (google_is_too_large(google->https.store.config, message, ret_verdict))
+    if (!utf8_part_make(&attempt->utf8, attempt->message, https_attempt_part(attempt),
+                        config_store_maximum_message_bytes(google->https.store.config),
+                        ret_verdict))
         return false;
-    if (!google_write_body(google, message, attempt, &ret_request->body)) {
+    written = google_write_body(google, attempt->utf8.text, attempt, &ret_request->body);
+    utf8_part_release(&attempt->utf8);
+    if (!written) {
         *ret_verdict = (struct verdict){.kind = VERDICT_RETRY, .reason = "out of memory"};
         return false;
     }
@@ -92,6 +80,16 @@ static bool google_prepare(struct https_attempt *attempt, struct https_request *
     return true;
 }
 
+/* As the store has seen it. */
+static struct hl7_sent google_sent(const struct https_attempt *attempt)
+{
+    struct hl7_sent sent = https_attempt_sent(attempt);
+
+    if (attempt->utf8.control_id != NULL)
+        sent.control_id = span_of(attempt->utf8.control_id, attempt->utf8.control_id_length);
+    return sent;
+}
+
 static void google_judge(const struct https_attempt *attempt, const struct http_result *result,
                          struct verdict *ret_verdict)
 {
@@ -100,13 +98,14 @@ static void google_judge(const struct https_attempt *attempt, const struct http_
     const struct google_question question = {
         .http = {.overrides = config->verdicts,
                  .override_count = config->verdict_count,
-                 .sent = https_attempt_sent(attempt)},
+                 .sent = google_sent(attempt)},
         .store = config,
         .quota_project = google_quota_project(google),
         .in_doubt = https_attempt_in_doubt(attempt),
     };
 
     google_verdict_make(&question, result, ret_verdict);
+    utf8_part_answer(&attempt->utf8, https_attempt_part(attempt), ret_verdict);
 }
 
 /* Tokens look after their credentials themselves. */

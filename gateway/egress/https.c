@@ -27,6 +27,7 @@ static void https_attempt_free(struct https_attempt *old)
     list_remove(&old->node);
     https_attempt_forget_token(old);
     free(old->body);
+    utf8_part_free(&old->utf8);
     parts_free(&old->parts);
     message_release(&old->message);
     free(old);
@@ -191,6 +192,7 @@ static void https_attempt_send(struct https_attempt *attempt, const char *token)
     }
     free(attempt->body);
     attempt->body = NULL;
+    utf8_part_free(&attempt->utf8);
     if (!https->kind->prepare(attempt, &request, own, &count, &verdict)) {
         https_attempt_end_unsent(attempt, &verdict);
         return;

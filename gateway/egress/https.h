@@ -15,6 +15,7 @@
 #include "egress/meter.h"
 #include "egress/parts.h"
 #include "egress/types.h"
+#include "egress/utf8_part.h"
 #include "http/token.h"
 
 struct https_attempt;
@@ -69,7 +70,8 @@ struct https_attempt {
     int64_t deadline_ms; /* monotonic; 0: none */
     int64_t started_ns;  /* of the request */
     struct http_request *request;
-    char *body; /* the kind's, for the request; free()d with the part */
+    char *body;            /* the kind's, for the request; free()d with the part */
+    struct utf8_part utf8; /* the kind's, where the store takes only that; likewise */
     struct token_waiter waiter;
     char *authorization; /* the header with the token that the request carries; NULL: none */
     bool tried_again;

@@ -3,6 +3,7 @@
 #include "base/base64.h"
 #include "base/log.h"
 #include "egress/store.h"
+#include "hl7/charset.h"
 #include "support/http2_store.h"
 
 #include <fcntl.h>
@@ -316,8 +317,9 @@ static void verdicts_end_to_end(void **state)
         {"\"413\"", VERDICT_REFUSED, "", "HTTP 413", false},
         {"\"html:413\"", VERDICT_REFUSED, "", "HTTP 413", false},
         {"\"broken-nack\"", VERDICT_REFUSED, "", "HTTP 400", false},
-        {"\"foreign\"", VERDICT_RETRY, "AA", "AA from the store, but MSA-2 is not ours", true},
-        {"\"foreign-nack\"", VERDICT_RETRY, "AE", "AE from the store, but MSA-2 is not ours", true},
+        {"\"foreign\"", VERDICT_RETRY, "AA", "AA from the store, but MSA-2 is not ours", false},
+        {"\"foreign-nack\"", VERDICT_RETRY, "AE", "AE from the store, but MSA-2 is not ours",
+         false},
         {"\"broken-json\"", VERDICT_RETRY, "", "HTTP 200, the JSON in the answer cannot be read",
          false},
         {"\"broken-base64\"", VERDICT_RETRY, "",
@@ -668,6 +670,104 @@ static void the_largest_message_is_taken_and_a_larger_one_never_sent(void **stat
     }
 }
 
+/* ---- character sets ---- */
+
+#define LATIN                                                                                      \
+    "MSH|^~\\&|M\xfcnster|B|C|D|2026||ADT^A01|I\xe4|P|2.5||||||8859/1\rPID|1||\xe4|canary-sent\r"
+#define LATIN_SENT                                                                                 \
+    "MSH|^~\\&|M\xc3\xbcnster|B|C|D|2026||ADT^A01|I\xc3\xa4|P|2.5||||||UNICODE UTF-8\rPID|1||"     \
+    "\xc3\xa4|canary-sent\r"
+
+/* The store gets UTF-8 that says so; the sender gets the store's own answer, in its bytes. */
+static void a_senders_character_set(void **state)
+{
+    struct message *message = message_of(LATIN, sizeof(LATIN) - 1, "I\xe4");
+    size_t length = 0;
+    struct store *store;
+    struct verdict verdict;
+    char *sent;
+
+    (void)state;
+    add_store("latin", "\"ok\",\"nack:AE\"", false);
+    store = open_store();
+    verdict = deliver_to(store, message, NULL);
+    assert_int_equal(verdict.kind, VERDICT_ACCEPTED);
+    sent = http2_store_request(&server, http2_store_requests(&server), "hl7", &length);
+    assert_int_equal(length, sizeof(LATIN_SENT) - 1);
+    assert_memory_equal(sent, LATIN_SENT, length);
+    free(sent);
+    assert_true(verdict.answer_is_hl7);
+    assert_non_null(memmem(verdict.answer->data, verdict.answer->length, "|M\xfcnster|", 9));
+    assert_non_null(memmem(verdict.answer->data, verdict.answer->length, "MSA|AA|I\xe4", 9));
+    verdict_clear(&verdict);
+    verdict = deliver_to(store, message, NULL);
+    assert_int_equal(verdict.kind, VERDICT_REFUSED);
+    assert_string_equal(verdict.code, "AE");
+    assert_non_null(memmem(verdict.answer->data, verdict.answer->length, "MSA|AE|I\xe4|", 10));
+    verdict_clear(&verdict);
+    store_free(&store);
+    message_release(&message);
+}
+
+/* Queued when its route led elsewhere, or its sender was not known for what it sends. */
+static void what_cannot_become_utf8_is_never_sent(void **state)
+{
+    static const char body[] =
+        "MSH|^~\\&|A|B|C|D|2026||ADT^A01|ID1|P|2.5\rPID|1||\xe4|canary-sent\r";
+    struct message *message = message_of(body, sizeof(body) - 1, "ID1");
+    struct store *store;
+    struct verdict verdict;
+
+    (void)state;
+    add_store("unknown", "\"ok\"", false);
+    store = open_store();
+    verdict = deliver_to(store, message, NULL);
+    assert_int_equal(verdict.kind, VERDICT_REFUSED);
+    assert_true(verdict.not_sent);
+    assert_true(verdict.about_message);
+    assert_string_equal(verdict.reason,
+                        "its bytes are not UTF-8, and its character set is not known (byte 48)");
+    verdict_clear(&verdict);
+    assert_int_equal(count_requests("unknown/messages:ingest"), 0);
+    message->character_set = CHARSET_8859_1; /* what it was when it came counts */
+    verdict = deliver_to(store, message, NULL);
+    assert_int_equal(verdict.kind, VERDICT_ACCEPTED);
+    verdict_clear(&verdict);
+    assert_int_equal(count_requests("unknown/messages:ingest"), 1);
+    store_free(&store);
+    message_release(&message);
+}
+
+/* Each message of a batch has its own. */
+static void a_batch_of_several_sets(void **state)
+{
+    static const char body[] =
+        "BHS|^~\\&|A|B|C|D|2026||||B7\rMSH|^~\\&|A|B|C|D|2026||ADT^A01|I1|P|2.5||||||8859/2\rPID|\xb1\r"
+        "MSH|^~\\&|A|B|C|D|2026||ADT^A01|I2|P|2.5||||||UNICODE UTF-8\rPID|\xc4\x85\rBTS|2\r";
+    struct message *message = message_of(body, sizeof(body) - 1, "B7");
+    unsigned number = http2_store_requests(&server), right = 0;
+    struct store *store;
+    struct verdict verdict;
+    size_t length = 0;
+
+    (void)state;
+    message->batch = true;
+    add_store("sets", "\"ok\"", false);
+    store = open_store();
+    verdict = deliver_to(store, message, NULL);
+    assert_int_equal(verdict.kind, VERDICT_ACCEPTED);
+    verdict_clear(&verdict);
+    for (unsigned i = http2_store_requests(&server); i > number; i--) {
+        char *sent = http2_store_request(&server, i, "hl7", &length);
+        right += sent != NULL && strstr(sent, "||UNICODE UTF-8\rPID|\xc4\x85\r") != NULL;
+        free(sent);
+    }
+    assert_int_equal(right, 2);
+    assert_int_equal(count_messages("sets"), 2);
+    store_free(&store);
+    message_release(&message);
+}
+
 static void many_in_parallel(void **state)
 {
     enum { COUNT = 100 };
@@ -888,6 +988,9 @@ int main(void)
         STORE_TEST(a_cancelled_request_leaves_doubt),
         STORE_TEST(batches_are_split),
         STORE_TEST(the_largest_message_is_taken_and_a_larger_one_never_sent),
+        STORE_TEST(a_senders_character_set),
+        STORE_TEST(what_cannot_become_utf8_is_never_sent),
+        STORE_TEST(a_batch_of_several_sets),
         STORE_TEST(many_in_parallel),
         STORE_TEST(what_cannot_be_opened),
         STORE_TEST(outcomes_are_counted),
