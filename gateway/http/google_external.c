@@ -181,13 +181,36 @@ int google_parse_external(const struct google_reader *reader, const json_t *file
 
 /* ---- the subject token ---- */
 
+static bool external_is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static struct span external_trim(struct span text)
 {
-    while (text.length > 0 && strchr(" \t\r\n", text.data[text.length - 1]) != NULL)
+    while (text.length > 0 && external_is_blank(text.data[text.length - 1]))
         text.length--;
-    while (text.length > 0 && strchr(" \t\r\n", text.data[0]) != NULL)
+    while (text.length > 0 && external_is_blank(text.data[0]))
         text = span_of(text.data + 1, text.length - 1);
     return text;
+}
+
+/* A NUL in it makes it none. */
+static int external_take_token(struct span text, char **ret_token)
+{
+    char *copy = calloc(1, text.length + 1);
+
+    if (copy == NULL)
+        return -ENOMEM;
+    if (text.length > 0)
+        memcpy(copy, text.data, text.length);
+    if (strlen(copy) == text.length && grant_is_sendable(copy)) {
+        *ret_token = copy;
+        return 0;
+    }
+    explicit_bzero(copy, text.length);
+    free(copy);
+    return -EINVAL;
 }
 
 static const char *external_json_token(const struct google_source *source, const json_t *file,
@@ -202,49 +225,20 @@ static const char *external_json_token(const struct google_source *source, const
     return token;
 }
 
-/* Not strndup(): nothing says that there is a NUL. One within would cut the token: that is none. */
-static char *external_copy(struct span text)
-{
-    bool cut = text.length > 0 && memchr(text.data, '\0', text.length) != NULL;
-    size_t length = cut ? 0 : text.length;
-    char *copy = malloc(length + 1);
-
-    if (copy == NULL)
-        return NULL;
-    if (length > 0)
-        memcpy(copy, text.data, length);
-    copy[length] = '\0';
-    return copy;
-}
-
 int google_read_subject(const struct google_source *source, struct span text, char **ret_token,
                         const char **ret_words)
 {
-    struct span plain = external_trim(text);
-    json_t *file = NULL;
     const char *token;
-    char *copy;
+    json_t *file;
+    int result;
 
     *ret_words = "holds no token";
-    if (source->json_field == NULL) {
-        copy = external_copy(plain);
-    } else {
-        file =
-            json_loadb(text.length > 0 ? text.data : "", text.length, JSON_REJECT_DUPLICATES, NULL);
-        token = external_json_token(source, file, ret_words);
-        if (token == NULL) {
-            json_decref(file);
-            return -EINVAL;
-        }
-        copy = strdup(token);
-        json_decref(file);
-    }
-    if (copy == NULL)
-        return -ENOMEM;
-    if (grant_is_sendable(copy)) {
-        *ret_token = copy;
-        return 0;
-    }
-    grant_forget(&copy);
-    return -EINVAL;
+    if (source->json_field == NULL)
+        return external_take_token(external_trim(text), ret_token);
+    file = json_loadb(text.length > 0 ? text.data : "", text.length, JSON_REJECT_DUPLICATES, NULL);
+    token = external_json_token(source, file, ret_words);
+    result =
+        token == NULL ? -EINVAL : external_take_token(span_of(token, strlen(token)), ret_token);
+    json_decref(file);
+    return result;
 }

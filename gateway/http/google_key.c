@@ -5,6 +5,9 @@
 #include "http/grant.h"
 
 #include <errno.h>
+#include <mbedtls/asn1.h>
+#include <mbedtls/bignum.h>
+#include <mbedtls/pem.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/psa_util.h>
 #include <stdio.h>
@@ -29,6 +32,18 @@ static int key_import(const mbedtls_pk_context *parsed, psa_key_id_t *ret_key)
     return result;
 }
 
+/* mbedTLS adds a module's code to the one of what it called. A mismatch is a check of the key that had no
+ * memory: its type has been looked at. */
+static bool key_is_out_of_memory(int error)
+{
+    int low = -(-error & 0x7f), high = -(-error & ~0x7f);
+
+    return low == MBEDTLS_ERR_MPI_ALLOC_FAILED || low == MBEDTLS_ERR_ASN1_ALLOC_FAILED ||
+           high == MBEDTLS_ERR_PEM_ALLOC_FAILED || high == MBEDTLS_ERR_PK_ALLOC_FAILED ||
+           high == MBEDTLS_ERR_PK_TYPE_MISMATCH ||
+           error == PSA_ERROR_INSUFFICIENT_MEMORY;
+}
+
 int google_key_parse(const char *pem, psa_key_id_t *ret_key, char ret_words[128])
 {
     mbedtls_pk_context parsed;
@@ -51,7 +66,7 @@ int google_key_parse(const char *pem, psa_key_id_t *ret_key, char ret_words[128]
         if (result != 0) {
             pem_mbedtls_error(result, why, sizeof(why));
             snprintf(ret_words, 128, "cannot be used as a PEM key: %s", why);
-            result = -EINVAL;
+            result = key_is_out_of_memory(result) ? -ENOMEM : -EINVAL;
         }
     }
     mbedtls_pk_free(&parsed); /* wipes it */

@@ -189,7 +189,7 @@ static int google_parse_kind(const struct google_reader *reader, const json_t *f
 /* jansson's own text quotes what stands near. */
 static int google_complain_json(const struct google_reader *reader, const json_error_t *error)
 {
-    if (json_error_code(error) == json_error_out_of_memory) {
+    if (json_error_code(error) == json_error_out_of_memory || error->line < 0) {
         (void)google_complain(reader, "memory is out");
         return -ENOMEM;
     }

@@ -247,9 +247,15 @@ static void token_on_answer(void *context, const struct http_result *result)
 
 /* ---- for those who need tokens ---- */
 
-static bool token_is_held_off(const struct token_source *source)
+/* While there is a token, an endpoint that names a pause has it: nobody waits. Else it is the callers'
+ * to keep it, for they may have what an operator has changed. */
+static bool token_is_held_off(const struct token_source *source, bool usable)
 {
-    return source->failed && token_now_ms(source) < source->failed_ms + TOKEN_HOLD_OFF_MS;
+    int64_t pause_ms = TOKEN_HOLD_OFF_MS;
+
+    if (usable && source->retry_after_ms > pause_ms)
+        pause_ms = source->retry_after_ms;
+    return source->failed && token_now_ms(source) < source->failed_ms + pause_ms;
 }
 
 /* Only between exchanges: what is under way goes on with what it began with. */
@@ -271,7 +277,7 @@ void token_source_get(struct token_source *source, struct token_waiter *waiter)
     list_init(&waiter->node);
     token_look_for_change(source);
     wanted = wanted || source->renew;
-    if (wanted && source->request == NULL && !token_is_held_off(source))
+    if (wanted && source->request == NULL && !token_is_held_off(source, usable))
         token_begin(source);
     if (usable)
         token_tell(source, waiter, source->token);

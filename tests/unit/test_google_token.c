@@ -355,6 +355,28 @@ static void an_early_refresh_that_fails_costs_nothing(void **state)
     close_source(&source);
 }
 
+static void a_pause_is_kept_while_there_is_a_token(void **state)
+{
+    struct source source;
+    struct caller first;
+    unsigned before;
+
+    (void)state;
+    open_kind(&source, "service_account", "token:3600,header:retry-after=30+429,token:3600");
+    first = get(source.tokens);
+    before = http2_store_requests(&server);
+    clock_manual_advance(&now, INT64_C(3400) * 1000);
+    assert_string_equal(get(source.tokens).token, first.token);
+    settle();
+    clock_manual_advance(&now, 29999);
+    assert_string_equal(get(source.tokens).token, first.token);
+    settle();
+    assert_int_equal(http2_store_requests(&server), before + 3); /* two of them settle()'s */
+    clock_manual_advance(&now, 1);
+    (void)get_other(source.tokens, first.token);
+    close_source(&source);
+}
+
 static void an_old_token_is_waited_for(void **state)
 {
     struct source source;
@@ -892,6 +914,7 @@ int main(void)
         cmocka_unit_test_setup(a_service_account_signs, start_test),
         cmocka_unit_test_setup(refreshed_early_once_without_a_stall, start_test),
         cmocka_unit_test_setup(an_early_refresh_that_fails_costs_nothing, start_test),
+        cmocka_unit_test_setup(a_pause_is_kept_while_there_is_a_token, start_test),
         cmocka_unit_test_setup(an_old_token_is_waited_for, start_test),
         cmocka_unit_test_setup(a_user, start_test),
         cmocka_unit_test_setup(an_external_account_by_file, start_test),
