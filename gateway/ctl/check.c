@@ -209,6 +209,7 @@ int ctl_check(int argc, char **argv)
         config_check_files(config, &problems);
         config_check_tunnel_files(config, &problems);
         check_certificates(config, (int64_t)time(NULL), &problems);
+        check_character_sets(config, &problems);
         online = check_stores(config, &options, &problems);
     }
     if (options.json)

@@ -1,6 +1,6 @@
 /*
- * check: what a configuration names: certificates, files of credentials, and, when asked to, the stores
- * behind the network.
+ * check: what a configuration names: certificates, character sets, files of credentials, and, when asked
+ * to, the stores behind the network.
  */
 #ifndef MLLPGW_CTL_CHECK_H
 #define MLLPGW_CTL_CHECK_H
@@ -15,6 +15,10 @@
  * certificates. now_s: seconds since
  * 1970. */
 void check_certificates(const struct config *config, int64_t now_s, struct problems *problems);
+
+/* Peers' sets that are to be converted from, and that this system's iconv lacks: warnings, as a configuration
+ * may be checked on another machine. */
+void check_character_sets(const struct config *config, struct problems *problems);
 
 /* Files of Google credentials that stores name: what is broken in them. */
 void check_store_credentials(const struct config *config, struct problems *problems);

@@ -55,6 +55,7 @@ static void refuse_for(struct exchange_result *result, const struct demand_check
     result->reason = demand_refusals[check->problem].reason;
     result->error = demand_refusals[check->problem].error;
     result->location = demand_refusals[check->problem].location;
+    result->unavailable = check->problem == RECODE_NOT_HERE; /* the operator's to cure */
     result->has_offset = true;
     result->offset = check->offset;
 }

@@ -1,9 +1,13 @@
 /* links: ingress spool tls admission hl7 loop base config certs */
+/* wrap: iconv_open */
 /* A listener whose stores take only UTF-8, and no more than so many bytes: what they would refuse is
  * refused here, before any positive acknowledgment. */
 #include "hl7/charset.h"
 #include "support/corpus.h"
 #include "support/exchange_case.h"
+
+#include <errno.h>
+#include <iconv.h>
 
 #define ANY_SIZE 1000000
 
@@ -256,6 +260,48 @@ static void asked_again(void **state)
     exchange_case_free(&each);
 }
 
+static int lacking; /* errno; 0: iconv lacks nothing */
+
+iconv_t __real_iconv_open(const char *to, const char *from);
+iconv_t __wrap_iconv_open(const char *to, const char *from);
+
+iconv_t __wrap_iconv_open(const char *to, const char *from)
+{
+    errno = lacking;
+    return lacking != 0 ? (iconv_t)-1 : __real_iconv_open(to, from);
+}
+
+/* The message is not at fault: by on_unavailable, so that its sender keeps it. */
+static void a_system_that_cannot_convert(void **state)
+{
+    static const char latin[] = HEAD "||||||8859/1\rPID|\xFC\r";
+    struct exchange_case each;
+    char text[64], *body;
+
+    (void)state;
+    begin(&each, ANY_SIZE);
+    lacking = EINVAL;
+    exchange_case_judge(&each, latin);
+    assert_int_equal(each.action, EXCHANGE_ANSWER);
+    exchange_case_answer(&each, &each.exchange.result);
+    exchange_case_describe(&each, text);
+    assert_string_equal(text, "close character-set-unsupported");
+    each.listener.on_unavailable = CONFIG_ON_UNAVAILABLE_NACK;
+    exchange_case_judge(&each, latin);
+    exchange_case_answer(&each, &each.exchange.result);
+    exchange_case_describe(&each, text);
+    assert_string_equal(text, "AE");
+    lacking = EMFILE; /* or for want of something that another moment has */
+    exchange_clear(&each.exchange);
+    body = strdup(latin);
+    assert_int_equal(exchange_judge(&each.exchange, &each.policy, body, strlen(latin), 7,
+                                    EXCHANGE_WALL_MS, SEQUENCE_NONE, &each.action),
+                     -ENOMEM);
+    assert_null(each.exchange.message);
+    lacking = 0;
+    exchange_case_free(&each);
+}
+
 /* All public messages that there are: one of them is in Latin-1 and doesn't say so. */
 static void the_corpus(void **state)
 {
@@ -304,6 +350,7 @@ int main(void)
         cmocka_unit_test(enhanced_mode),
         cmocka_unit_test(sequence_numbers),
         cmocka_unit_test(asked_again),
+        cmocka_unit_test(a_system_that_cannot_convert),
         cmocka_unit_test(the_corpus),
     };
 
