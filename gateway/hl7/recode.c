@@ -127,6 +127,22 @@ static void recode_read_header(struct recode_case *each)
     recode->set_end = recode->set_start + name.length;
 }
 
+/* Delimiters are single characters, and in UTF-8 only ASCII's are single bytes. None may be the hyphen that
+ * the name in MSH-18 is to have. */
+static enum recode_problem recode_check_delimiters(struct recode_case *each)
+{
+    const struct span encoding = each->msh.encoding;
+    bool bad = (signed char)each->msh.field < 0 || (each->recode.rename && each->msh.field == '-');
+
+    for (size_t i = 0; i < encoding.length; i++)
+        bad |=
+            (signed char)encoding.data[i] < 0 || (each->recode.rename && encoding.data[i] == '-');
+    if (!bad)
+        return RECODE_OK;
+    each->bad = 3;
+    return RECODE_HEADER;
+}
+
 /* ---- planning ---- */
 
 static enum recode_problem recode_check_ends(struct recode_case *each)
@@ -169,10 +185,17 @@ static enum recode_problem recode_measure(struct recode_case *each)
     return problem;
 }
 
+static size_t recode_lead(struct span message)
+{
+    size_t lead = msh_lead(message);
+
+    return message.length - lead >= 3 && memcmp(message.data + lead, "MSH", 3) == 0 ? lead : 0;
+}
+
 enum recode_problem recode_plan(struct span message, const struct recode_rules *rules,
                                 struct recode *ret_recode, size_t *ret_offset)
 {
-    size_t lead = msh_lead(message);
+    size_t lead = recode_lead(message);
     struct recode_case each = {
         .message = lead == 0 ? message : span_of(message.data + lead, message.length - lead),
         .recode = {.lead = lead},
@@ -189,8 +212,10 @@ enum recode_problem recode_plan(struct span message, const struct recode_rules *
     if (problem == RECODE_OK) {
         each.recode.rename |= each.recode.converts;
         each.recode.rename &= each.recode.field != '\0';
-        problem = recode_measure(&each);
+        problem = recode_check_delimiters(&each);
     }
+    if (problem == RECODE_OK)
+        problem = recode_measure(&each);
     if (problem == RECODE_OK)
         *ret_recode = each.recode;
     else if (ret_offset != NULL)
@@ -278,10 +303,12 @@ int recode_answer(const struct recode *recode, struct span message, struct span 
     if (recode->rename)
         back.name = span_of(message.data + recode->lead + recode->set_start,
                             recode->set_end - recode->set_start);
+    if (back.name.length > 0 && memchr(back.name.data, back.msh.field, back.name.length) != NULL)
+        return -EILSEQ; /* written with other delimiters than the message was */
     error = recode_back_run(&run, &back);
     if (error == 0)
         error = buffer_reserve(out, run.length);
-    if (error != 0)
+    if (error != 0 || run.length == 0)
         return error;
     run = (struct recode_run){.out = out->data + out->length};
     error = recode_back_run(&run, &back);
@@ -304,7 +331,7 @@ const char *recode_problem_words(enum recode_problem problem)
     case RECODE_SEGMENT_ENDS:
         return "its segments end with LF, and the store takes only CR";
     case RECODE_HEADER:
-        return "a character of MSH holds the field separator";
+        return "its MSH would be read otherwise in UTF-8";
     case RECODE_NOT_HERE:
         return "this system cannot convert from its character set (iconv)";
     case RECODE_OUT_OF_MEMORY:

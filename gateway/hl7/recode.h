@@ -33,9 +33,10 @@ enum recode_problem {
     RECODE_SET_UNSUPPORTED, /* MSH-18 says it, but nobody here can convert from that */
     RECODE_NOT_IN_SET,      /* bytes that the set does not have */
     RECODE_SEGMENT_ENDS,    /* segments end with LF, and the rules don't say that it becomes CR */
-    RECODE_HEADER,          /* characters of MSH hold its separator: it would be read otherwise */
-    RECODE_NOT_HERE,        /* this system's iconv lacks the set */
-    RECODE_OUT_OF_MEMORY,   /* or of file descriptors: another try may do */
+    RECODE_HEADER,        /* it would be read otherwise: characters of MSH hold its separator, or a
+                               delimiter is none of ASCII's */
+    RECODE_NOT_HERE,      /* this system's iconv lacks the set */
+    RECODE_OUT_OF_MEMORY, /* or of file descriptors: another try may do */
 };
 
 struct recode_rules {

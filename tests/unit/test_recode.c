@@ -372,6 +372,22 @@ static void a_header_that_changes(void **state)
            SPAN("MSH|^~\\&|乞|FAC|GW|HUB||X|ADT^A01|M1|P|2.5||||||" UTF8 "\rPID|1\r"));
 }
 
+/* Byte by byte they can be read, and as characters no more. */
+static void delimiters_outside_of_ascii(void **state)
+{
+    (void)state;
+    expect_problem(SPAN("MSH\xA6^~\\&\xA6"
+                        "A\xA6"
+                        "B\xA6"
+                        "C\xA6"
+                        "D\xA6\xA6\xA6"
+                        "ADT\xA6"
+                        "1\rPID\xA6\xFC\r"),
+                   CHARSET_8859_1, RECODE_HEADER, 3);
+    expect_problem(SPAN("MSH|^~\\\xA7|A|B|C|D|||ADT|1|P|2.5\rPID|1\r"), CHARSET_8859_1,
+                   RECODE_HEADER, 3);
+}
+
 static void yen_or_escape_character(void **state)
 {
     (void)state;
@@ -511,6 +527,9 @@ static void answers(void **state)
     /* What the sender's set lacks is not replaced by something else. */
     expect_answer(latin, CHARSET_NONE, SPAN(ANSWER("", "\xE2\x82\xAC")), -EILSEQ, SPAN(""));
     expect_answer(latin, CHARSET_NONE, SPAN(ANSWER("", "\xFC")), -EILSEQ, SPAN(""));
+    /* The sender's MSH-18 would be two fields there. */
+    expect_answer(SPAN("MSH#^~\\&#A#B#C#D###ADT#1#P#2.5######8859|1\rPID#\xFC\r"), CHARSET_8859_1,
+                  SPAN(ANSWER("||||||" UTF8, "no")), -EILSEQ, SPAN(""));
     /* A sender that said nothing hears nothing of it either. */
     expect_answer(silent, CHARSET_8859_1, SPAN(ANSWER("||||||" UTF8, "f\xC3\xBCr")), 0,
                   SPAN(ANSWER("||||||", "f\xFCr")));
@@ -553,6 +572,7 @@ int main(void)
         cmocka_unit_test(controls_are_another_sets_letters),
         cmocka_unit_test(escapes_that_do_not_end),
         cmocka_unit_test(a_header_that_changes),
+        cmocka_unit_test(delimiters_outside_of_ascii),
         cmocka_unit_test(yen_or_escape_character),
         cmocka_unit_test(line_ends),
         cmocka_unit_test(line_feeds_in_text),
