@@ -77,7 +77,7 @@ function sendJson(response, status, value, headers) {
 }
 
 function cut(request) {
-    if (request.stream) request.stream.session.destroy();
+    if (request.stream) request.stream.session?.destroy();
     else request.socket.destroy();
 }
 

@@ -96,7 +96,8 @@ export class Stores {
 
     list() {
         return Object.fromEntries([...this.stores].map(([name, store]) => [name, [...store.messages.values()].map(
-            (m) => ({ name: m.name, data: m.data.toString('base64'), labels: m.labels, requests: m.requests }))]));
+            (m) => ({ name: m.name, data: m.data.toString('base64'), labels: m.labels, requests: m.requests,
+                ack: headerOf(m.ack).id }))]));
     }
 
     target(request, url) {

@@ -82,7 +82,7 @@ function hl7Answer(kind, code, body) {
 }
 
 function cut(request) {
-    if (request.stream) request.stream.session.destroy();
+    if (request.stream) request.stream.session?.destroy();
     else request.socket.destroy();
 }
 

@@ -59,7 +59,8 @@ class GoogleStore(NodeServer):
                 "credentials": self.credentials(), **more}
 
     def messages(self, name):
-        """What is in a store: [{"name", "data" (bytes), "labels", "requests"}], in the order of first arrival."""
+        """What is in a store, in the order of first arrival: [{"name", "data" (bytes), "labels", "requests" (how often it
+        came), "ack" (MSH-10 of its ACK)}]."""
         found = self.control()["stores"].get(f"{PARENT}/{name}", [])
         return [{**message, "data": base64.b64decode(message["data"])} for message in found]
 
