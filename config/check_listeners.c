@@ -32,6 +32,34 @@ static void check_peer_list(const struct subject *subject, const struct config_l
     }
 }
 
+/* The largest message that any of its peers may send. */
+static int64_t largest_message(const struct config *config, const struct config_listener *listener)
+{
+    int64_t largest = 0;
+    for (size_t i = 0; i < listener->peers.count; i++) {
+        const struct config_peer *peer = config_find_peer(config, listener->peers.items[i]);
+        int64_t most = peer ? peer->maximum_message_bytes : 0;
+        if (most == 0 || most > listener->maximum_frame_bytes) {
+            most = listener->maximum_frame_bytes;
+        }
+        largest = most > largest ? most : largest;
+    }
+    return largest;
+}
+
+static void check_store_limits(const struct subject *subject,
+                               const struct config_listener *listener)
+{
+    int64_t most = config_listener_demand(subject->config, listener).maximum_message_bytes;
+    if (most > 0 && largest_message(subject->config, listener) > most) {
+        complain(
+            subject, PROBLEM_WARNING, "maximum_frame_bytes", WHOLE,
+            "its store takes %lld bytes of one message: a larger one is refused once it has come "
+            "whole. At most that here, unless there are batches (they go out message by message)",
+            (long long)most);
+    }
+}
+
 static void check_proxies(const struct subject *subject, const struct config_listener *listener)
 {
     char error[ADDRESS_ERROR_BYTES];
@@ -173,6 +201,7 @@ void check_listeners(const struct config *config, struct problems *problems)
         check_address(&subject, listener);
         check_modes(&subject, listener);
         check_peer_list(&subject, listener);
+        check_store_limits(&subject, listener);
         check_proxies(&subject, listener);
         check_tunnelled(&subject, listener);
     }

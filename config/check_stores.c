@@ -7,13 +7,13 @@
 static void check_type(const struct subject *subject, const struct config_store *store)
 {
     unsigned bit = 1u << store->type;
-    const char *type = store->type == CONFIG_STORE_HTTP ? "http" : "directory";
     for (size_t i = 0; i < subject->section->count; i++) {
         const struct setting *row = &subject->section->settings[i];
         bool given = was_given(subject, row->name);
         if (row->only != 0 && (row->only & bit) == 0 && given) {
             complain(subject, PROBLEM_ERROR, row->name, WHOLE,
-                     "has no meaning for a store of type \"%s\"", type);
+                     "has no meaning for a store of type \"%s\"",
+                     config_store_type_text(store->type));
         }
         if (row->required && (row->only & bit) != 0 && !given) {
             complain(subject, PROBLEM_ERROR, row->name, WHOLE, "is missing: %s", row->help);
@@ -30,22 +30,31 @@ static void check_pair(const struct subject *subject, const char *a, const char 
     }
 }
 
-static void check_url(const struct subject *subject, const char *key, const char *text,
-                      bool allow_plain)
+bool check_store_url(const struct subject *subject, const char *key, const char *text,
+                     bool allow_plain, struct url *ret_url)
 {
     char error[SYNTAX_BYTES];
-    struct url url;
     if (!text) {
-        return;
+        return false;
     }
-    if (url_parse(text, &url, error)) {
+    if (url_parse(text, ret_url, error)) {
         complain(subject, PROBLEM_ERROR, key, WHOLE, "%s", error);
-    } else if (!url.https && !url.loopback && !allow_plain) {
+        return false;
+    }
+    if (!ret_url->https && !ret_url->loopback && !allow_plain) {
         complain(subject, PROBLEM_ERROR, key, WHOLE,
                  "http: to %s would send messages and passwords in the clear: use https:, or set "
                  "allow_plain = true",
-                 url.host);
+                 ret_url->host);
     }
+    return true;
+}
+
+static void check_url(const struct subject *subject, const char *key, const char *text,
+                      bool allow_plain)
+{
+    struct url url;
+    (void)check_store_url(subject, key, text, allow_plain, &url);
 }
 
 static void check_proxy(const struct subject *subject, const struct config_store *store)
@@ -101,7 +110,6 @@ static void check_credentials(const struct subject *subject, const struct config
         first = kinds[i];
     }
     check_pair(subject, "username", "password_file");
-    check_pair(subject, "certificate", "key");
     if (store->username && strchr(store->username, ':')) {
         complain(subject, PROBLEM_ERROR, "username", WHOLE,
                  "has a ':' in it, which Basic authentication cannot carry");
@@ -134,15 +142,11 @@ static void check_headers(const struct subject *subject, const struct config_sto
         } else if (sounds_secret(header)) {
             complain(subject, PROBLEM_WARNING, "headers", (int)i,
                      "%.*s looks like a secret: whoever can read this file has it; keep the file "
-                     "from others, or use bearer_file or password_file",
-                     (int)strcspn(header, ":"), header);
+                     "from others, or use %s",
+                     (int)strcspn(header, ":"), header,
+                     store->type == CONFIG_STORE_GOOGLE ? "credentials"
+                                                        : "bearer_file or password_file");
         }
-    }
-    if (store->content_type && !strchr(store->content_type, '/')) {
-        complain(subject, PROBLEM_ERROR, "content_type", WHOLE, "wants type/subtype");
-    }
-    if (store->pin && syntax_pin(store->pin, error)) {
-        complain(subject, PROBLEM_ERROR, "pin", WHOLE, "%s", error);
     }
 }
 
@@ -160,6 +164,30 @@ static void check_verdicts(const struct subject *subject, const struct config_st
     }
 }
 
+/* What every store behind HTTPS has. */
+static void check_https(const struct subject *subject, const struct config_store *store)
+{
+    char error[SYNTAX_BYTES];
+    check_proxy(subject, store);
+    check_pair(subject, "certificate", "key");
+    check_headers(subject, store);
+    if (store->pin && syntax_pin(store->pin, error)) {
+        complain(subject, PROBLEM_ERROR, "pin", WHOLE, "%s", error);
+    }
+    check_verdicts(subject, store);
+}
+
+static void check_http(const struct subject *subject, const struct config_store *store)
+{
+    check_url(subject, "url", store->url, store->allow_plain);
+    check_oauth2(subject, store);
+    check_credentials(subject, store);
+    if (store->content_type && !strchr(store->content_type, '/')) {
+        complain(subject, PROBLEM_ERROR, "content_type", WHOLE, "wants type/subtype");
+    }
+    check_https(subject, store);
+}
+
 static bool used(const struct config *config, const struct config_store *store)
 {
     for (size_t i = 0; i < config->route_count; i++) {
@@ -174,13 +202,16 @@ static bool used(const struct config *config, const struct config_store *store)
 static void check_one(const struct subject *subject, const struct config_store *store)
 {
     check_type(subject, store);
-    if (store->type == CONFIG_STORE_HTTP) {
-        check_url(subject, "url", store->url, store->allow_plain);
-        check_proxy(subject, store);
-        check_oauth2(subject, store);
-        check_credentials(subject, store);
-        check_headers(subject, store);
-        check_verdicts(subject, store);
+    switch (store->type) {
+    case CONFIG_STORE_DIRECTORY:
+        break;
+    case CONFIG_STORE_HTTP:
+        check_http(subject, store);
+        break;
+    case CONFIG_STORE_GOOGLE:
+        check_google(subject, store);
+        check_https(subject, store);
+        break;
     }
     if (!used(subject->config, store)) {
         complain(subject, PROBLEM_WARNING, NULL, WHOLE, "no route leads to it");

@@ -158,6 +158,7 @@ struct config_peer {
     int maximum_connections;
     int messages_per_second;       /* 0: no limit */
     int64_t maximum_message_bytes; /* 0: the listener's */
+    int character_set; /* enum charset of hl7/charset.h: what it sends where MSH-18 says nothing */
 };
 
 enum config_acknowledge { CONFIG_ACKNOWLEDGE_STORED, CONFIG_ACKNOWLEDGE_DELIVERED };
@@ -191,6 +192,7 @@ struct config_listener {
     bool lenient_end, control_id_required;
     bool commit_blocks;           /* MLLP Release 2 */
     bool sequence_numbers;        /* MSH-13 / MSA-4 */
+    bool normalise_segment_ends;  /* LF becomes CR on the way to a store that takes only CR */
     char *application, *facility; /* own names in MSH-3/4; NULL: the sender's MSH-5/6 */
     int64_t answer_deadline_ms;
     int maximum_connections, maximum_connections_per_address;
@@ -201,7 +203,7 @@ struct config_listener {
     int64_t tcp_user_timeout_ms;
 };
 
-enum config_store_type { CONFIG_STORE_DIRECTORY, CONFIG_STORE_HTTP };
+enum config_store_type { CONFIG_STORE_DIRECTORY, CONFIG_STORE_HTTP, CONFIG_STORE_GOOGLE };
 enum config_batch { CONFIG_BATCH_SPLIT, CONFIG_BATCH_WHOLE };
 enum config_verdict {
     CONFIG_VERDICT_ACCEPTED,
@@ -219,23 +221,34 @@ struct config_store {
     struct place place;
     char *name;
     enum config_store_type type;
-    enum config_batch batch; /* default: directory whole, http split */
+    enum config_batch batch; /* default: directory whole, others split */
     /* directory */
     char *path;
     bool group_readable; /* files 0640 instead of 0600 */
     /* http */
     char *url;
-    bool allow_plain; /* http: to another host than this one: on purpose */
     char *content_type;
-    struct config_strings headers;  /* "Name: value" */
     char *username, *password_file; /* Basic */
     char *bearer_file;
-    char *certificate, *key; /* mutual TLS */
-    char *ca;                /* PEM bundle; NULL: the system's */
-    char *pin;               /* "sha256//base64" as libcurl writes it */
-    char *proxy, *proxy_username, *proxy_password_file;
     char *oauth2_token_url, *oauth2_client_id, *oauth2_client_secret_file, *oauth2_scope,
         *oauth2_audience;
+    /* google */
+    char *project, *location, *dataset, *store;
+    char *endpoint;    /* "https://host[:port]", no path */
+    char *api_version; /* "v1" */
+    char *credentials; /* NULL: found in Google's order */
+    char *token_scope;
+    char *quota_project;          /* NULL: none */
+    char *user_agent;             /* NULL: mllp-gateway/VERSION */
+    struct config_strings labels; /* "key=value" */
+    int64_t maximum_request_bytes;
+    /* http and google */
+    bool allow_plain;              /* http: to another host than this one: on purpose */
+    struct config_strings headers; /* "Name: value" */
+    char *certificate, *key;       /* mutual TLS */
+    char *ca;                      /* PEM bundle; NULL: the system's */
+    char *pin;                     /* "sha256//base64" as libcurl writes it */
+    char *proxy, *proxy_username, *proxy_password_file;
     int64_t connect_timeout_ms, attempt_timeout_ms;
     int maximum_connections; /* to the store's host */
     int64_t maximum_answer_bytes;
@@ -312,6 +325,27 @@ const struct config_peer *config_find_peer(const struct config *config, const ch
 const struct config_listener *config_find_listener(const struct config *config, const char *name);
 const struct config_store *config_find_store(const struct config *config, const char *name);
 const struct config_route *config_find_route(const struct config *config, const char *name);
+
+/* The type as the configuration writes it. */
+const char *config_store_type_text(enum config_store_type type);
+/* What a store takes, whatever the route: the largest message (as it is sent, so after a conversion of
+ * its character set; of a batch each message by itself), 0: any; and whether it must be UTF-8. */
+int64_t config_store_maximum_message_bytes(const struct config_store *store);
+bool config_store_wants_utf8(const struct config_store *store);
+/* What the stores that a listener's routes lead to take, all of them. */
+struct config_demand {
+    bool utf8;
+    int64_t maximum_message_bytes; /* 0: any */
+};
+struct config_demand config_listener_demand(const struct config *config,
+                                            const struct config_listener *listener);
+/* The JSON around a message's base64 in a request to a store of type google: in front of it, and
+ * behind it. Texts; the second one is the caller's to free(). NULL when memory is out. */
+#define CONFIG_GOOGLE_ANSWER_BYTES INT64_C(67108864) /* default of maximum_answer_bytes there */
+#define CONFIG_GOOGLE_BODY_START "{\"message\":{\"data\":\""
+char *config_google_body_end(const struct config_store *store);
+/* "ENDPOINT/VERSION/projects/…/hl7V2Stores/STORE"; the caller's to free(). NULL when memory is out. */
+char *config_google_store_url(const struct config_store *store);
 
 /* The identity that the other side must prove: remote_id, or else its address. By it charon finds the key. */
 const char *config_tunnel_remote_id(const struct config_tunnel *tunnel);

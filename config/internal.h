@@ -171,5 +171,10 @@ void check_listeners(const struct config *config, struct problems *problems);
 void check_admission(const struct config *config, struct problems *problems);
 void check_stores(const struct config *config, struct problems *problems);
 void check_routes(const struct config *config, struct problems *problems);
+/* check_stores.c: false when it isn't there or is no URL: nothing more can be said of it. */
+bool check_store_url(const struct subject *subject, const char *key, const char *text,
+                     bool allow_plain, struct url *ret_url);
+/* check_google.c */
+void check_google(const struct subject *subject, const struct config_store *store);
 
 #endif

@@ -51,10 +51,15 @@ static void derive(struct config *config)
     }
     for (size_t i = 0; i < config->store_count; i++) {
         struct config_store *store = &config->stores[i];
-        /* A directory takes anything; an HTTP store expects one message a request. */
+        /* A directory takes anything; the others expect one message a request. */
         if (!memory_place(config->memory, store, "batch", WHOLE)) {
             store->batch =
-                store->type == CONFIG_STORE_HTTP ? CONFIG_BATCH_SPLIT : CONFIG_BATCH_WHOLE;
+                store->type == CONFIG_STORE_DIRECTORY ? CONFIG_BATCH_WHOLE : CONFIG_BATCH_SPLIT;
+        }
+        /* Beside the ACK stands the whole message, parsed: several times its size. */
+        if (store->type == CONFIG_STORE_GOOGLE &&
+            !memory_place(config->memory, store, "maximum_answer_bytes", WHOLE)) {
+            store->maximum_answer_bytes = CONFIG_GOOGLE_ANSWER_BYTES;
         }
     }
     for (size_t i = 0; i < config->tunnel_count; i++) {

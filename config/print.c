@@ -56,6 +56,20 @@ static void print_default(const struct setting *row, FILE *out)
     }
 }
 
+static void print_store_types(unsigned only, FILE *out)
+{
+    const char *before = "(";
+    for (int type = 0; only >> type != 0; type++) {
+        if (only >> type & 1u) {
+            fprintf(out, "%s%s", before, config_store_type_text((enum config_store_type)type));
+            before = ", ";
+        }
+    }
+    if (only != 0) {
+        fputs(") ", out);
+    }
+}
+
 static void print_setting(const struct setting *row, FILE *out)
 {
     fprintf(out, "| `%s` | ", row->name);
@@ -63,9 +77,7 @@ static void print_setting(const struct setting *row, FILE *out)
     fputs(" | ", out);
     print_default(row, out);
     fprintf(out, " | %s | ", row->restart ? "restart" : "reload");
-    if (row->only != 0) {
-        fprintf(out, "(%s) ", row->only == 1u << CONFIG_STORE_HTTP ? "http" : "directory");
-    }
+    print_store_types(row->only, out);
     fprintf(out, "%s |\n", row->help);
 }
 

@@ -9,12 +9,8 @@
 
 #include <string.h>
 
-#define DIRECTORY_STORE (1u << CONFIG_STORE_DIRECTORY)
-#define HTTP_STORE (1u << CONFIG_STORE_HTTP)
-
 /* Words are stored as an int into an enum's field. */
 _Static_assert(sizeof(enum config_log_format) == sizeof(int), "enums are ints");
-_Static_assert(sizeof(enum config_verdict) == sizeof(int), "enums are ints");
 
 #define OWNER config_gateway
 static const struct setting gateway_settings[] = {
@@ -140,6 +136,17 @@ static const struct setting peer_settings[] = {
      .help = "Over it reading pauses, nothing is refused; 0: no limit."},
     {AT(maximum_message_bytes), .type = SETTING_INT64, .fallback = "0", .maximum = FRAME_MAXIMUM,
      .help = "Larger messages are refused; 0: the listener's maximum_frame_bytes."},
+    /* In the order of hl7/charset.h: a unit test compares them. */
+    {AT(character_set), .type = SETTING_WORD, .fallback = "none",
+     .words = WORDS("none", "ASCII", "8859/1", "8859/2", "8859/3", "8859/4", "8859/5", "8859/6",
+                    "8859/7", "8859/8", "8859/9", "8859/15", "ISO IR87", "ISO IR159",
+                    "GB 18030-2000", "KS X 1001", "CNS 11643-1992", "BIG-5", "UNICODE UTF-8",
+                    "WINDOWS-1250", "WINDOWS-1251", "WINDOWS-1252", "WINDOWS-1253", "WINDOWS-1254",
+                    "WINDOWS-1255", "WINDOWS-1256", "WINDOWS-1257", "WINDOWS-1258", "WINDOWS-874",
+                    "WINDOWS-31J", "WINDOWS-949"),
+     .help =
+         "What it really sends where MSH-18 does not say (empty, ASCII, unknown), for stores that "
+         "take only UTF-8."},
 };
 #undef OWNER
 
@@ -183,6 +190,10 @@ static const struct setting listener_settings[] = {
      .help = "MLLP Release 2: commit bytes (ACK, NAK) before the HL7 answer."},
     {AT(sequence_numbers), .type = SETTING_BOOL, .fallback = "false",
      .help = "HL7's sequence number protocol (MSH-13, MSA-4)."},
+    {AT(normalise_segment_ends), .type = SETTING_BOOL, .fallback = "false",
+     .help =
+         "Segments that end with LF or CR LF go out with CR to stores that take only CR (google); "
+         "without it such messages are refused."},
     {AT(application), .type = SETTING_TEXT, .note = "the message's MSH-5",
      .help = "MSH-3 of answers."},
     {AT(facility), .type = SETTING_TEXT, .note = "the message's MSH-6",
@@ -214,85 +225,6 @@ static const struct setting listener_settings[] = {
      .help = "Probes without an answer before the connection counts as dead."},
     {AT(tcp_user_timeout_ms), .type = SETTING_INT64, .fallback = "60000", .maximum = HOUR_MS,
      .help = "Sent bytes that nobody confirms: dead after this; 0: the system's (minutes)."},
-};
-#undef OWNER
-
-#define OWNER config_store
-static const struct setting store_settings[] = {
-    {AT(name), .type = SETTING_NAME, .required = true, .help = "What routes call it."},
-    {AT(type), .type = SETTING_WORD, .required = true, .words = WORDS("directory", "http"),
-     .later = WORDS("google", "s3", "aidbox"), .help = "A directory, or HL7 over HTTP."},
-    {AT(batch), .type = SETTING_WORD, .words = WORDS("split", "whole"),
-     .note = "directory whole, http split",
-     .help = "Batches are delivered message by message, or as they came."},
-    {AT(path), .type = SETTING_PATH, .required = true, .note = "required", .only = DIRECTORY_STORE,
-     .file = FILE_DIRECTORY, .help = "One file a message, readable by its owner alone."},
-    {AT(group_readable), .type = SETTING_BOOL, .fallback = "false", .only = DIRECTORY_STORE,
-     .help = "The files' group may read them, too: for a program that picks them up."},
-    {AT(url), .type = SETTING_TEXT, .required = true, .note = "required", .only = HTTP_STORE,
-     .help = "https://host[:port]/path"},
-    {AT(allow_plain), .type = SETTING_BOOL, .fallback = "false", .only = HTTP_STORE,
-     .help = "Allow http: to another host than this one: messages and passwords in the clear."},
-    {AT(content_type), .type = SETTING_TEXT, .fallback = "x-application/hl7-v2+er7",
-     .only = HTTP_STORE, .help = "Content-Type of requests."},
-    {AT(headers), .type = SETTING_TEXTS, .note = "none", .only = HTTP_STORE,
-     .help = "More headers: \"Name: value\". Secrets belong in files: the settings below."},
-    {AT(username), .type = SETTING_TEXT, .note = "none", .only = HTTP_STORE,
-     .help = "Basic authentication, with password_file."},
-    {AT(password_file), .type = SETTING_PATH, .note = "none", .only = HTTP_STORE,
-     .file = FILE_SECRET, .help = "File with that password."},
-    {AT(bearer_file), .type = SETTING_PATH, .note = "none", .only = HTTP_STORE, .file = FILE_SECRET,
-     .help = "File with a bearer token; read again when it changes."},
-    {AT(certificate), .type = SETTING_PATH, .note = "none", .only = HTTP_STORE, .file = FILE_PUBLIC,
-     .help = "Own certificate for mutual TLS, PEM chain, with key."},
-    {AT(key), .type = SETTING_PATH, .note = "none", .only = HTTP_STORE, .file = FILE_SECRET,
-     .help = "Its private key, PEM."},
-    {AT(ca), .type = SETTING_PATH, .note = "the system's", .only = HTTP_STORE, .file = FILE_PUBLIC,
-     .help = "Roots that the store's certificate must chain to, PEM bundle."},
-    {AT(pin), .type = SETTING_TEXT, .note = "none", .only = HTTP_STORE,
-     .help = "The store's public key, besides the chain: \"sha256//BASE64\", more with ';'."},
-    {AT(proxy), .type = SETTING_TEXT, .note = "none", .only = HTTP_STORE,
-     .help = "http://host:port or https://host:port. The environment's proxies are not used."},
-    {AT(proxy_username), .type = SETTING_TEXT, .note = "none", .only = HTTP_STORE,
-     .help = "The proxy's user, with proxy_password_file."},
-    {AT(proxy_password_file), .type = SETTING_PATH, .note = "none", .only = HTTP_STORE,
-     .file = FILE_SECRET, .help = "File with that password."},
-    {AT(oauth2_token_url), .type = SETTING_TEXT, .note = "none", .only = HTTP_STORE,
-     .help = "OAuth2 client credentials: where tokens come from."},
-    {AT(oauth2_client_id), .type = SETTING_TEXT, .note = "none", .only = HTTP_STORE,
-     .help = "The client's id."},
-    {AT(oauth2_client_secret_file), .type = SETTING_PATH, .note = "none", .only = HTTP_STORE,
-     .file = FILE_SECRET, .help = "File with the client's secret."},
-    {AT(oauth2_scope), .type = SETTING_TEXT, .note = "none", .only = HTTP_STORE,
-     .help = "Scope to ask for."},
-    {AT(oauth2_audience), .type = SETTING_TEXT, .note = "none", .only = HTTP_STORE,
-     .help = "Audience to ask for."},
-    {AT(connect_timeout_ms), .type = SETTING_INT64, .fallback = "10000", .minimum = 10,
-     .maximum = HOUR_MS, .only = HTTP_STORE, .help = "Name look-up, TCP and TLS."},
-    {AT(attempt_timeout_ms), .type = SETTING_INT64, .fallback = "30000", .minimum = 10,
-     .maximum = HOUR_MS, .only = HTTP_STORE, .help = "One whole request; then it is tried again."},
-    {AT(maximum_connections), .type = SETTING_INT, .fallback = "4", .minimum = 1, .maximum = 1024,
-     .only = HTTP_STORE, .help = "To the store's host; HTTP/2 carries many requests on each."},
-    {AT(maximum_answer_bytes), .type = SETTING_INT64, .fallback = "1048576", .minimum = 1024,
-     .maximum = FRAME_MAXIMUM, .only = HTTP_STORE,
-     .help = "Larger answers are cut off; a larger HL7 answer in a 2xx is the operator's fault."},
-    {.name = "verdicts",
-     .offset = offsetof(struct config_store, verdicts),
-     .type = SETTING_VERDICTS,
-     .note = "see below",
-     .only = HTTP_STORE,
-     .help = "What an HTTP status means, where it is not the usual: ( { status = 409; verdict = "
-             "\"accepted\"; } )"},
-};
-#undef OWNER
-
-#define OWNER config_status_verdict
-static const struct setting verdict_settings[] = {
-    {AT(status), .type = SETTING_INT, .required = true, .minimum = 200, .maximum = 599,
-     .help = "HTTP status."},
-    {AT(verdict), .type = SETTING_WORD, .required = true,
-     .words = WORDS("accepted", "refused", "retry", "operator"),
-     .help = "Delivered; dead letter; try again; try again slowly and raise an alarm."},
 };
 #undef OWNER
 
@@ -345,7 +277,9 @@ const struct section config_sections[] = {
          true),
     MANY("peers", peer, peers, peer_count, "Who may send; a list.", false),
     MANY("listeners", listener, listeners, listener_count, "Where MLLP comes in; a list.", false),
-    MANY("stores", store, stores, store_count, "Where messages go; a list.", false),
+    MANY("stores", store, stores, store_count,
+         "Where messages go; a list. In brackets: the types that have a setting; others refuse it.",
+         false),
     MANY("routes", route, routes, route_count,
          "Which listener's messages go to which store; a list.", false),
 };

@@ -1,6 +1,6 @@
 /*
- * table: how the rows of the settings' table are written; table.c has the table, table_tunnels.c its
- * two sections about tunnels.
+ * table: how the rows of the settings' table are written; table.c has the table, table_stores.c and
+ * table_tunnels.c the sections about stores and tunnels.
  */
 #ifndef MLLPGW_CONFIG_TABLE_H
 #define MLLPGW_CONFIG_TABLE_H
@@ -20,6 +20,8 @@
 #define AT(member) .name = #member, .offset = offsetof(struct OWNER, member)
 
 /* Their lengths are said here, so that the compiler can count in table.c; it compares them. */
+extern const struct setting store_settings[41];
+extern const struct setting verdict_settings[2];
 extern const struct setting tunneld_settings[5];
 extern const struct setting tunnel_settings[26];
 

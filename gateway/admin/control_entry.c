@@ -1,5 +1,6 @@
 #include "admin/control_entry.h"
 
+#include "base/base64.h"
 #include "base/digest.h"
 #include "base/text.h"
 
@@ -68,22 +69,12 @@ json_t *control_entry_json(const struct spool_row *row)
 
 json_t *control_entry_base64(struct span bytes)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const unsigned char *in = (const unsigned char *)bytes.data;
-    size_t length = (bytes.length + 2) / 3 * 4, at = 0;
+    size_t length = base64_length(bytes.length);
     char *text = bytes.length == 0 ? NULL : malloc(length);
 
     if (text == NULL)
         return json_null();
-    for (size_t i = 0; i < bytes.length; i += 3) {
-        size_t left = bytes.length - i;
-        uint32_t group = (uint32_t)in[i] << 16 | (left > 1 ? (uint32_t)in[i + 1] << 8 : 0) |
-                         (left > 2 ? in[i + 2] : 0);
-        text[at++] = digits[group >> 18 & 63];
-        text[at++] = digits[group >> 12 & 63];
-        text[at++] = left > 1 ? digits[group >> 6 & 63] : '=';
-        text[at++] = left > 2 ? digits[group & 63] : '=';
-    }
+    base64_encode(bytes, text);
     json_t *value = json_stringn(text, length);
     explicit_bzero(text, length); /* content */
     free(text);

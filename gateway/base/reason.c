@@ -67,6 +67,18 @@ static const struct reason_text reason_texts[REASON_COUNT] = {
     [REASON_CONTROL_ID_TOO_LONG] = {"control-id-too-long", "MSH-10 is too long to be echoed"},
     [REASON_MESSAGE_TOO_LARGE] = {"message-too-large",
                                   "the message is larger than this peer's may be"},
+    [REASON_TOO_LARGE_FOR_STORE] = {"too-large-for-store",
+                                    "the message is larger than its store takes"},
+    [REASON_CHARACTER_SET_UNKNOWN] =
+        {"character-set-unknown",
+         "the store takes UTF-8, the message is not, and MSH-18 does not say what it is"},
+    [REASON_CHARACTER_SET_UNSUPPORTED] =
+        {"character-set-unsupported",
+         "the store takes UTF-8, and what MSH-18 names cannot be converted"},
+    [REASON_CHARACTER_SET_BROKEN] =
+        {"character-set-broken", "the message holds bytes that its character set does not have"},
+    [REASON_SEGMENT_ENDS] = {"segment-ends",
+                             "the store takes CR at the end of a segment, and the message has LF"},
     [REASON_SEQUENCE_NUMBER] = {"sequence-number", "MSH-13 is not the expected sequence number"},
     [REASON_NOTHING_MAY_BE_SENT] =
         {"nothing-may-be-sent",

@@ -54,6 +54,11 @@ enum reason {
     REASON_CONTROL_ID_REQUIRED,
     REASON_CONTROL_ID_TOO_LONG,
     REASON_MESSAGE_TOO_LARGE,
+    REASON_TOO_LARGE_FOR_STORE,
+    REASON_CHARACTER_SET_UNKNOWN,     /* not UTF-8, and nothing says what it is */
+    REASON_CHARACTER_SET_UNSUPPORTED, /* something does, but it cannot be converted from */
+    REASON_CHARACTER_SET_BROKEN,
+    REASON_SEGMENT_ENDS,
     REASON_SEQUENCE_NUMBER,
     REASON_NOTHING_MAY_BE_SENT, /* NE or SU forbids the negative answer: the close is the answer */
     REASON_REFUSED_BY_STORE,

@@ -15,37 +15,53 @@ static const char check_help[] =
     "\n"
     "Checks a configuration as the gateway would at its start, and what it names: keys and\n"
     "certificates (expired, expiring within 30 days, not belonging together, too large a chain),\n"
-    "CRLs, modes of secret files, directories to write to; tunnels' networks, proposals and keys;\n"
+    "CRLs, modes of secret files, Google credentials, directories to write to; tunnels' networks,\n"
+    "proposals and keys;\n"
     "whether the guards of tunnels are loaded, when it may look (root, or CAP_NET_ADMIN).\n"
     "Every problem with file and line.\n"
     "\n"
     "  --config FILE    the same as FILE (default " CTL_CONFIG ")\n"
     "  --directory DIR  where relative paths start (default: where FILE is)\n"
+    "  --online         ask the stores, too: a token is fetched, and whether a store of type google\n"
+    "                   is there for it, or the host of one of type http answers. No message is\n"
+    "                   sent. As the gateway's user, for credentials that nobody names depend on it\n"
     "  --json           print JSON\n"
     "\n"
     "Exit code 1 when there is an error; warnings alone give 0.\n";
 
-static int check_parse(struct client_options *options, int argc, char **argv)
+struct check_options {
+    struct client_options client;
+    bool online;
+};
+
+enum { CHECK_ONLINE = 1 };
+
+static int check_parse(struct check_options *options, int argc, char **argv)
 {
     static const struct option long_options[] = {
         CLIENT_FILE_OPTIONS,
         {"json", no_argument, NULL, CLIENT_OPTION_JSON},
+        {"online", no_argument, NULL, CHECK_ONLINE},
         {NULL, 0, NULL, 0},
     };
     int option, code = CTL_OK;
 
     optind = 1;
     opterr = 0;
-    while (code == CTL_OK && (option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
-        (void)client_option(options, option, check_help, argv, &code);
+    while (code == CTL_OK && (option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+        if (option == CHECK_ONLINE)
+            options->online = true;
+        else
+            (void)client_option(&options->client, option, check_help, argv, &code);
+    }
     if (code != CTL_OK)
         return code;
-    if (argc - optind > 1 || (argc - optind == 1 && options->config != NULL))
+    if (argc - optind > 1 || (argc - optind == 1 && options->client.config != NULL))
         return ctl_usage("check", "%s: one configuration at a time", argv[argc - 1]);
     if (optind < argc)
-        options->config = argv[optind];
-    if (options->config == NULL)
-        options->config = CTL_CONFIG;
+        options->client.config = argv[optind];
+    if (options->client.config == NULL)
+        options->client.config = CTL_CONFIG;
     return CTL_OK;
 }
 
@@ -107,7 +123,7 @@ static const char *check_guards(const struct config *config, struct problems *pr
 
 /* ---- printing ---- */
 
-static void check_print_json(const struct problems *problems, const char *guards)
+static void check_print_json(const struct problems *problems, const char *guards, json_t *online)
 {
     json_t *list = json_array();
 
@@ -118,10 +134,10 @@ static void check_print_json(const struct problems *problems, const char *guards
                                               "file", each->file, "line", (json_int_t)each->line,
                                               "setting", each->setting, "text", each->text));
     }
-    json_t *all = json_pack("{s:b s:I s:I s:s* s:o}", "ok", problems->errors == 0, "errors",
+    json_t *all = json_pack("{s:b s:I s:I s:s* s:O* s:o}", "ok", problems->errors == 0, "errors",
                             (json_int_t)problems->errors, "warnings",
                             (json_int_t)(problems->count - problems->errors), "guards", guards,
-                            "problems", list);
+                            "online", online, "problems", list);
     json_dumpf(all, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(all);
@@ -142,36 +158,71 @@ static void check_print_text(const struct problems *problems, const struct confi
     putchar('\n');
 }
 
+/* Those that are not well stand among the problems. */
+static void check_print_online(const json_t *online)
+{
+    size_t index;
+    const json_t *result;
+
+    json_array_foreach(online, index, result)
+    {
+        if (json_is_true(json_object_get(result, "ok")))
+            printf("online: %s: %s\n", json_string_value(json_object_get(result, "store")),
+                   json_string_value(json_object_get(result, "text")));
+    }
+}
+
+/* NULL: not asked for, or not worth it yet. */
+static json_t *check_stores(const struct config *config, const struct check_options *options,
+                            struct problems *problems)
+{
+    check_store_credentials(config, problems);
+    if (options->online && problems->errors == 0)
+        return check_online(config, problems);
+    if (options->online)
+        problems_add(problems, PROBLEM_WARNING, (struct place){.file = config->file}, "stores",
+                     "the stores were not asked (--online): first the errors");
+    return NULL;
+}
+
 int ctl_check(int argc, char **argv)
 {
-    struct client_options options = {.command = "check"};
+    struct check_options options = {.client = {.command = "check"}};
     struct problems problems;
     char text[GUARDS_TEXT_BYTES] = "";
     const char *guards = NULL;
+    json_t *online = NULL;
     int code = check_parse(&options, argc, argv);
 
-    if (code != CTL_OK || options.config == NULL)
+    if (code != CTL_OK || options.client.config == NULL)
         return code < 0 ? CTL_OK : code;
     problems_init(&problems);
-    if (access(options.config, R_OK) < 0) {
+    if (access(options.client.config, R_OK) < 0) {
         code = errno == EACCES ? CTL_UNREACHABLE : CTL_REFUSED;
         problems_free(&problems);
-        return ctl_fail(code, "%s: %s", options.config, strerror(errno));
+        return ctl_fail(code, "%s: %s", options.client.config, strerror(errno));
     }
-    struct config *config = config_load_to_look_at(options.config, options.directory, &problems);
+    struct config *config =
+        config_load_to_look_at(options.client.config, options.client.directory, &problems);
     if (config != NULL) {
         guards = check_guards(config, &problems, text);
         config_check_files(config, &problems);
         config_check_tunnel_files(config, &problems);
         check_certificates(config, (int64_t)time(NULL), &problems);
+        check_character_sets(config, &problems);
+        online = check_stores(config, &options, &problems);
     }
-    if (options.json)
-        check_print_json(&problems, guards);
+    if (options.client.json)
+        check_print_json(&problems, guards, online);
     else
-        check_print_text(&problems, config, options.config);
-    if (!options.json && guards != NULL && strcmp(guards, check_guards_words[GUARDS_LOADED]) == 0)
+        check_print_text(&problems, config, options.client.config);
+    if (!options.client.json && guards != NULL &&
+        strcmp(guards, check_guards_words[GUARDS_LOADED]) == 0)
         printf("guards: %s\n", text);
+    if (!options.client.json)
+        check_print_online(online);
     code = problems.errors > 0 ? CTL_NOT_WELL : CTL_OK;
+    json_decref(online);
     config_free(&config);
     problems_free(&problems);
     return code;

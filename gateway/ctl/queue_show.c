@@ -1,44 +1,24 @@
 /* mllpctl queue show: one entry, and with --body what it holds, readable. */
+#include "base/base64.h"
 #include "base/text.h"
 #include "ctl/queue.h"
 #include "ctl/table.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int base64_digit(char digit)
+/* free() *ret_data. -EINVAL or -ENOMEM: neither happens with our own gateway. */
+static int show_decode(const char *text, char **ret_data, size_t *ret_length)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *found = digit == '\0' ? NULL : strchr(digits, digit);
+    char *data = malloc(base64_room(strlen(text)) + 1);
+    int result = data == NULL ? -ENOMEM : base64_decode(span_of_string(text), data, ret_length);
 
-    return found == NULL ? -1 : (int)(found - digits);
-}
-
-/* free() *ret_data. 0, -EINVAL as -1, or out of memory as -1: neither happens with our own gateway. */
-static int base64_decode(const char *text, char **ret_data, size_t *ret_length)
-{
-    size_t length = strlen(text), count = 0;
-    char *data = malloc(length + 1);
-    unsigned bits = 0, group = 0;
-
-    if (data == NULL)
-        return -1;
-    for (size_t i = 0; i < length && text[i] != '='; i++) {
-        int digit = base64_digit(text[i]);
-        if (digit < 0) {
-            free(data);
-            return -1;
-        }
-        group = group << 6 | (unsigned)digit;
-        bits += 6;
-        if (bits >= 8) {
-            bits -= 8;
-            data[count++] = (char)(unsigned char)(group >> bits & 0xff);
-        }
-    }
-    *ret_data = data;
-    *ret_length = count;
-    return 0;
+    if (result < 0)
+        free(data);
+    else
+        *ret_data = data;
+    return result;
 }
 
 static int show_content(const char *title, const json_t *value)
@@ -52,7 +32,7 @@ static int show_content(const char *title, const json_t *value)
         puts("(none)");
         return CTL_OK;
     }
-    if (base64_decode(json_string_value(value), &data, &length) < 0)
+    if (show_decode(json_string_value(value), &data, &length) < 0)
         return ctl_fail(CTL_REFUSED, "what the gateway sent can't be read");
     buffer_init(&text, length * 4 + 1);
     int result = text_escape(&text, span_of(data, length), true);

@@ -24,7 +24,7 @@ struct directory_attempt {
     struct message *message;
     struct parts parts;
     size_t first; /* part */
-    size_t *progress;
+    struct store_progress *progress;
     int64_t started_ns;
     atomic_bool cancelled; /* read by the offload thread */
     void (*on_done)(void *context, struct verdict *verdict);
@@ -134,7 +134,7 @@ static void directory_settle(struct directory *directory, struct directory_attem
         step = files[done].step;
     }
     if (attempt->progress != NULL && !atomic_load(&attempt->cancelled))
-        *attempt->progress = attempt->first + done;
+        attempt->progress->parts = attempt->first + done;
     directory_finish(directory, attempt, error, step);
 }
 
@@ -250,7 +250,8 @@ static void directory_start(struct directory *directory)
 }
 
 static struct directory_attempt *directory_attempt_new(struct directory *directory,
-                                                       struct message *message, size_t *progress)
+                                                       struct message *message,
+                                                       struct store_progress *progress)
 {
     struct directory_attempt *attempt = calloc(1, sizeof(*attempt));
 
@@ -266,14 +267,14 @@ static struct directory_attempt *directory_attempt_new(struct directory *directo
         return NULL;
     }
     /* All parts done already: the last is done again rather than none. */
-    attempt->first = progress == NULL ? 0 : *progress;
+    attempt->first = progress == NULL ? 0 : progress->parts;
     if (attempt->first >= attempt->parts.count)
         attempt->first = attempt->parts.count - 1;
     return attempt;
 }
 
 static struct store_attempt *
-directory_deliver(struct store *store, struct message *message, size_t *progress,
+directory_deliver(struct store *store, struct message *message, struct store_progress *progress,
                   int64_t deadline_ms, void (*on_done)(void *context, struct verdict *verdict),
                   void *context)
 {

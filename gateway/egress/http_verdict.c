@@ -1,9 +1,6 @@
 #include "egress/http_verdict.h"
-#include "hl7/ack.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <strings.h>
 
 #define VT 0x0b
@@ -53,125 +50,6 @@ static bool verdict_is_hl7(const char *content_type, struct span body)
         verdict_starts(start, "FHS"))
         return true;
     return strcasestr(content_type, "hl7-v2") != NULL || strcasestr(content_type, "hl7v2") != NULL;
-}
-
-/* The MSH-10 of everything that was sent and the envelope's own id, sorted: a batch of n messages brings n answers, and looking
- * through what was sent for each would hold up the thread that delivers everything else. */
-struct verdict_ids {
-    struct span *items; /* NULL before the first look */
-    size_t count;
-};
-
-static int verdict_count_message(struct span message, size_t index, void *context)
-{
-    (void)message;
-    *(size_t *)context = index + 1;
-    return 0;
-}
-
-static int verdict_add_id(struct span message, size_t index, void *context)
-{
-    struct verdict_ids *ids = context;
-    struct msh msh;
-
-    (void)msh_read(message, &msh, NULL);
-    ids->items[index] = msh.control_id;
-    return 0;
-}
-
-static int verdict_compare_ids(const void *left, const void *right)
-{
-    const struct span *a = left, *b = right;
-
-    if (a->length != b->length)
-        return a->length < b->length ? -1 : 1;
-    return a->length == 0 ? 0 : memcmp(a->data, b->data, a->length);
-}
-
-static int verdict_make_ids(struct span sent, struct verdict_ids *ids)
-{
-    struct batch batch;
-
-    (void)batch_each(sent, verdict_count_message, &ids->count);
-    ids->items = calloc(ids->count + 1, sizeof(*ids->items));
-    if (ids->items == NULL)
-        return -ENOMEM;
-    (void)batch_each(sent, verdict_add_id, ids);
-    (void)batch_read(sent, &batch, NULL);
-    if (batch.control_id.length > 0)
-        ids->items[ids->count++] = batch.control_id;
-    qsort(ids->items, ids->count, sizeof(*ids->items), verdict_compare_ids);
-    return 0;
-}
-
-struct verdict_answer {
-    const struct http_question *question;
-    struct ack_reply reply; /* the heaviest */
-    struct verdict_ids ids;
-    bool any, negative, foreign, unreadable;
-};
-
-/* For a batch any of its messages' MSH-10 is ours as well as the envelope's own id. */
-static int verdict_check_id(struct verdict_answer *answer, struct span control_id)
-{
-    struct verdict_ids *ids = &answer->ids;
-
-    if (answer->foreign || span_equal(control_id, answer->question->control_id))
-        return 0;
-    if (ids->items == NULL && verdict_make_ids(answer->question->sent, ids) != 0)
-        return -ENOMEM;
-    answer->foreign = bsearch(&control_id, ids->items, ids->count, sizeof(*ids->items),
-                              verdict_compare_ids) == NULL;
-    return 0;
-}
-
-static int verdict_read_one(struct span content, void *context)
-{
-    struct verdict_answer *answer = context;
-    struct ack_reply reply;
-
-    if (ack_read(content, &reply) != 0) {
-        answer->unreadable = true; /* a negative one may still follow */
-        return 0;
-    }
-    if (verdict_check_id(answer, reply.control_id) != 0)
-        return -ENOMEM;
-    if (!answer->any || ack_code_weight(reply.code) > ack_code_weight(answer->reply.code))
-        answer->reply = reply;
-    answer->negative |= !ack_code_is_positive(reply.code);
-    answer->any = true;
-    return 0;
-}
-
-/* What cannot be read may have been negative; beside a negative one it changes nothing, and may be
- * the message itself, quoted by an ERR. */
-static int verdict_read(struct span body, struct verdict_answer *answer)
-{
-    int error = ack_each(body, verdict_read_one, answer);
-
-    free(answer->ids.items);
-    if (error != 0)
-        return error;
-    return !answer->any || (answer->unreadable && !answer->negative) ? -EBADMSG : 0;
-}
-
-/* ERR-2 says where, as a segment's name and numbers. Anything else in that place may be content. */
-static void verdict_copy_location(struct span location, char component, char ret_location[32])
-{
-    if (location.length < 3 || location.length > 31)
-        return;
-    for (size_t i = 0; i < location.length; i++) {
-        char c = location.data[i] == component ? '^' : location.data[i];
-        bool letter = c >= 'A' && c <= 'Z', digit = c >= '0' && c <= '9';
-
-        if (i == 0 ? !letter : i < 3 ? !letter && !digit : !digit && c != '^')
-            goto not_a_location;
-        ret_location[i] = c;
-    }
-    ret_location[location.length] = '\0';
-    return;
-not_a_location:
-    ret_location[0] = '\0';
 }
 
 static bool verdict_says_nothing_about_message(int status)
@@ -229,7 +107,7 @@ static enum verdict_kind verdict_of_status(int status)
     }
 }
 
-static bool verdict_override(const struct http_question *question, int status,
+static void verdict_override(const struct http_question *question, int status,
                              enum verdict_kind *ret_kind)
 {
     static const enum verdict_kind kinds[] = {[CONFIG_VERDICT_ACCEPTED] = VERDICT_ACCEPTED,
@@ -240,117 +118,82 @@ static bool verdict_override(const struct http_question *question, int status,
     for (size_t i = 0; i < question->override_count; i++) {
         if (question->overrides[i].status == status) {
             *ret_kind = kinds[question->overrides[i].verdict];
-            return true;
+            return;
         }
     }
-    return false;
-}
-
-static void verdict_take_reply(const struct verdict_answer *answer, struct verdict *verdict)
-{
-    const struct ack_reply *reply = &answer->reply;
-
-    snprintf(verdict->code, sizeof(verdict->code), "%s", ack_code_text(reply->code));
-    verdict->error_code = reply->error_code;
-    verdict_copy_location(reply->error_location, reply->header.component, verdict->error_location);
-    if (verdict->error_code != 0)
-        snprintf(verdict->reason, sizeof(verdict->reason), "%s from the store (ERR %d)",
-                 verdict->code, verdict->error_code);
-    else
-        snprintf(verdict->reason, sizeof(verdict->reason), "%s from the store", verdict->code);
-}
-
-static void verdict_of_hl7(const struct http_question *question, struct span body,
-                           struct verdict *verdict)
-{
-    struct verdict_answer answer = {.question = question};
-    int error = verdict_read(body, &answer);
-
-    verdict->kind = VERDICT_RETRY;
-    if (error == -ENOMEM) {
-        snprintf(verdict->reason, sizeof(verdict->reason), "out of memory");
-        return;
-    }
-    if (error != 0) {
-        snprintf(verdict->reason, sizeof(verdict->reason),
-                 "HTTP %d, the HL7 in the answer cannot be read", verdict->status);
-        return;
-    }
-    verdict->answer_is_hl7 = true;
-    verdict_take_reply(&answer, verdict);
-    if (answer.foreign)
-        snprintf(verdict->reason, sizeof(verdict->reason),
-                 "%s from the store, but MSA-2 is not ours", verdict->code);
-    else
-        verdict->kind = answer.negative ? VERDICT_REFUSED : VERDICT_ACCEPTED;
 }
 
 /* What was cut off may be an AE. Another try would bring the same answer: a setting must change. */
-static void verdict_of_cut_hl7(struct verdict *verdict)
+void http_verdict_of_cut_answer(struct verdict *verdict)
 {
     verdict->kind = VERDICT_OPERATOR;
     snprintf(verdict->reason, sizeof(verdict->reason), "answer larger than maximum_answer_bytes");
 }
 
-static void verdict_of_answer(const struct http_question *question,
-                              const struct http_result *result, struct verdict *verdict)
+static enum verdict_kind verdict_of_failure(const struct http_result *result)
 {
-    struct span body = verdict_trim(result->body);
-    bool success = result->status >= 200 && result->status < 300;
-
-    verdict->kind = verdict_of_status(result->status);
-    snprintf(verdict->reason, sizeof(verdict->reason), "%.95s", result->words);
-    if (verdict_is_tls_page(result)) {
-        verdict->kind = VERDICT_OPERATOR;
-        snprintf(verdict->reason, sizeof(verdict->reason),
-                 "HTTP 400, the server does not take our certificate");
-    }
-    if (success && verdict_is_hl7(result->content_type, body)) {
-        if (result->failure == HTTP_ANSWER_TOO_LARGE)
-            verdict_of_cut_hl7(verdict);
-        else
-            verdict_of_hl7(question, body, verdict);
-    }
-    (void)verdict_override(question, result->status, &verdict->kind);
-    verdict->about_message =
-        verdict->kind == VERDICT_ACCEPTED || verdict->kind == VERDICT_REFUSED ||
-        (verdict->kind == VERDICT_RETRY && !verdict_says_nothing_about_message(result->status));
-    if (body.length > 0 && (verdict->answer_is_hl7 || verdict->kind != VERDICT_ACCEPTED))
-        verdict->answer = answer_bytes_new(body);
-}
-
-void http_verdict_make(const struct http_question *question, const struct http_result *result,
-                       struct verdict *ret_verdict)
-{
-    *ret_verdict = (struct verdict){.status = result->status,
-                                    .not_sent = result->not_sent,
-                                    .retry_after_ms = result->retry_after_ms};
     switch (result->failure) {
     case HTTP_OK:
     case HTTP_ANSWER_TOO_LARGE:
-        verdict_of_answer(question, result, ret_verdict);
-        return;
+        return verdict_is_tls_page(result) ? VERDICT_OPERATOR : verdict_of_status(result->status);
     case HTTP_TLS:
-        ret_verdict->kind = VERDICT_OPERATOR;
-        break;
+    case HTTP_CREDENTIALS:
+        return VERDICT_OPERATOR;
     case HTTP_PROXY:
-        ret_verdict->kind =
-            verdict_of_status(result->status) == VERDICT_RETRY ? VERDICT_RETRY : VERDICT_OPERATOR;
-        break;
+        return verdict_of_status(result->status) == VERDICT_RETRY ? VERDICT_RETRY
+                                                                  : VERDICT_OPERATOR;
     case HTTP_RESOLVE:
     case HTTP_CONNECT:
     case HTTP_TIMEOUT:
     case HTTP_TRANSPORT:
     case HTTP_INTERNAL:
-        ret_verdict->kind = VERDICT_RETRY;
         break;
     }
-    snprintf(ret_verdict->reason, sizeof(ret_verdict->reason), "%.95s", result->words);
+    return VERDICT_RETRY;
+}
+
+bool http_verdict_begin(const struct http_result *result, struct verdict *ret_verdict)
+{
+    *ret_verdict = (struct verdict){.kind = verdict_of_failure(result),
+                                    .status = result->status,
+                                    .not_sent = result->not_sent,
+                                    .retry_after_ms = result->retry_after_ms};
+    snprintf(ret_verdict->reason, sizeof(ret_verdict->reason), "%s",
+             verdict_is_tls_page(result) ? "HTTP 400, the server does not take our certificate"
+                                         : result->words);
+    return result->failure == HTTP_OK || result->failure == HTTP_ANSWER_TOO_LARGE;
+}
+
+void http_verdict_end(const struct http_question *question, struct verdict *verdict)
+{
+    verdict_override(question, verdict->status, &verdict->kind);
+    verdict->about_message =
+        verdict->kind == VERDICT_ACCEPTED || verdict->kind == VERDICT_REFUSED ||
+        (verdict->kind == VERDICT_RETRY && !verdict_says_nothing_about_message(verdict->status));
+}
+
+void http_verdict_make(const struct http_question *question, const struct http_result *result,
+                       struct verdict *ret_verdict)
+{
+    struct span body = verdict_trim(result->body);
+    bool success = result->status >= 200 && result->status < 300;
+
+    if (!http_verdict_begin(result, ret_verdict))
+        return;
+    if (success && verdict_is_hl7(result->content_type, body)) {
+        if (result->failure == HTTP_ANSWER_TOO_LARGE)
+            http_verdict_of_cut_answer(ret_verdict);
+        else
+            hl7_answer_judge(&question->sent, body, ret_verdict);
+    }
+    http_verdict_end(question, ret_verdict);
+    if (body.length > 0 && (ret_verdict->answer_is_hl7 || ret_verdict->kind != VERDICT_ACCEPTED))
+        ret_verdict->answer = answer_bytes_new(body);
 }
 
 enum verdict_kind http_verdict_of_token(enum http_failure failure, int status)
 {
-    if (failure == HTTP_TLS)
+    if (failure == HTTP_TLS || failure == HTTP_CREDENTIALS)
         return VERDICT_OPERATOR;
     if (failure != HTTP_OK && failure != HTTP_PROXY)
         return VERDICT_RETRY;

@@ -17,19 +17,26 @@
 #define MLLPGW_EGRESS_HTTP_VERDICT_H
 
 #include "config/config.h"
+#include "egress/hl7_answer.h"
 #include "http/client.h"
-#include "spool/verdict.h"
 
 struct http_question {
     const struct config_status_verdict *overrides;
     size_t override_count;
-    struct span sent;       /* the message, or the whole batch */
-    struct span control_id; /* its MSH-10; of a batch the first (any of it and BHS-11 are ours) */
+    struct hl7_sent sent;
 };
 
 /* The verdict owns a reference to its answer. Its reason never holds content. */
 void http_verdict_make(const struct http_question *question, const struct http_result *result,
                        struct verdict *ret_verdict);
+
+/* What every store behind HTTPS begins with: the verdict by failure and status alone. True: there is an
+ * answer, whose body may say more. */
+bool http_verdict_begin(const struct http_result *result, struct verdict *ret_verdict);
+/* And ends with: the override for its status, and whether it is about the message. */
+void http_verdict_end(const struct http_question *question, struct verdict *verdict);
+/* A 2xx whose HL7 was cut off. */
+void http_verdict_of_cut_answer(struct verdict *verdict);
 
 /* For operators' failures that are not about a request to the store: a token that could not be had. */
 enum verdict_kind http_verdict_of_token(enum http_failure failure, int status);

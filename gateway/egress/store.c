@@ -15,6 +15,9 @@ struct store *store_new(const struct config_store *config, const struct store_co
     case CONFIG_STORE_HTTP:
         store = store_http_new(config, context, ret_error);
         break;
+    case CONFIG_STORE_GOOGLE:
+        store = store_google_new(config, context, ret_error);
+        break;
     }
     if (store == NULL)
         return NULL;
@@ -30,8 +33,8 @@ void store_free(struct store **store)
     *store = NULL;
 }
 
-struct store_attempt *store_deliver(struct store *store, struct message *message, size_t *progress,
-                                    int64_t deadline_ms,
+struct store_attempt *store_deliver(struct store *store, struct message *message,
+                                    struct store_progress *progress, int64_t deadline_ms,
                                     void (*on_done)(void *context, struct verdict *verdict),
                                     void *context)
 {

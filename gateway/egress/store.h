@@ -11,8 +11,8 @@
  *  - A batch (message->batch) goes out whole or split as the store's setting says; split: messages
  *    in order, each with its own stable id (derived from the batch's and its index), one verdict:
  *    accepted when all are; the first refusal, retry or fault ends the attempt, and a repeat begins
- *    at the message that failed (attempt state `progress`, kept by the caller while it holds the
- *    entry; 0 after a restart: repeats are harmless).
+ *    at the message that failed (struct store_progress, kept by the caller while it holds the entry;
+ *    zeros after a restart: repeats are harmless).
  *  - The verdict's answer (HL7) is checked here: MSA-2 must be the message's MSH-10.
  * Threads: the delivery thread.
  */
@@ -37,11 +37,19 @@ struct store_context {
     struct metrics *metrics;
 };
 
+/* How far a message has got, over several attempts: kept by whoever holds the entry, zeros at first. */
+struct store_progress {
+    size_t parts; /* of a split batch: so many are accepted */
+    bool
+        part_in_doubt; /* the next one may have arrived: its last attempt ended without an answer */
+    bool in_doubt; /* the caller's: so may any, by attempts of an earlier holder or another run */
+};
+
 /* Every store type fills in one of these. */
 struct store_operations {
     void (*destroy)(struct store *store);
-    struct store_attempt *(*deliver)(struct store *store, struct message *message, size_t *progress,
-                                     int64_t deadline_ms,
+    struct store_attempt *(*deliver)(struct store *store, struct message *message,
+                                     struct store_progress *progress, int64_t deadline_ms,
                                      void (*on_done)(void *context, struct verdict *verdict),
                                      void *context);
     void (*cancel)(struct store_attempt *attempt);
@@ -61,8 +69,8 @@ void store_free(struct store **store);
 /* deadline_ms: monotonic, 0: only the store's own attempt_timeout_ms. The message is referenced
  * while the attempt lives. on_done owns the verdict's answer (verdict_clear). NULL when memory is
  * out (count it as a retry). progress: see above; may be NULL. */
-struct store_attempt *store_deliver(struct store *store, struct message *message, size_t *progress,
-                                    int64_t deadline_ms,
+struct store_attempt *store_deliver(struct store *store, struct message *message,
+                                    struct store_progress *progress, int64_t deadline_ms,
                                     void (*on_done)(void *context, struct verdict *verdict),
                                     void *context);
 void store_cancel(struct store_attempt **attempt);

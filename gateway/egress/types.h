@@ -16,5 +16,7 @@ struct store *store_directory_new(const struct config_store *config,
                                   const struct store_context *context, char ret_error[512]);
 struct store *store_http_new(const struct config_store *config, const struct store_context *context,
                              char ret_error[512]);
+struct store *store_google_new(const struct config_store *config,
+                               const struct store_context *context, char ret_error[512]);
 
 #endif

@@ -1,8 +1,18 @@
 /* Clients and origins; requests are in request.c, the loop's side in multi.c. */
 #include "http/private.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <jansson.h>
+#include <malloc.h>
 #include <stdlib.h>
+
+static void http_free_wiped(void *memory)
+{
+    if (memory != NULL)
+        explicit_bzero(memory, malloc_usable_size(memory));
+    free(memory);
+}
 
 int http_global_init(void)
 {
@@ -11,6 +21,7 @@ int http_global_init(void)
 
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return -ENOMEM;
+    json_set_alloc_funcs(malloc, http_free_wiped);
     version = curl_version_info(CURLVERSION_NOW);
     if (version->version_num < 0x080e00 || (version->features & wanted) != wanted)
         return -ENOTSUP;
@@ -45,6 +56,42 @@ int http_check_url(const char *url)
     result = 0;
 out:
     curl_free(scheme);
+    curl_url_cleanup(parsed);
+    return result;
+}
+
+static bool http_host_is_near(const char *host, bool link_local_allowed)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+
+    if (strcasecmp(host, "localhost") == 0)
+        return true;
+    if (inet_pton(AF_INET, host, &v4) == 1) {
+        uint32_t address = ntohl(v4.s_addr);
+
+        return address >> 24 == 127 || (link_local_allowed && address >> 16 == 0xa9fe);
+    }
+    return strcmp(host, "[::1]") == 0 ||
+           (inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6));
+}
+
+int http_check_secret_url(const char *url, bool link_local_allowed)
+{
+    int result = http_check_url(url);
+    CURLU *parsed = result == 0 ? curl_url() : NULL;
+    char *scheme = NULL, *host = NULL;
+
+    if (result != 0)
+        return result;
+    if (parsed == NULL || curl_url_set(parsed, CURLUPART_URL, url, 0) != CURLUE_OK ||
+        curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
+        curl_url_get(parsed, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+        result = -ENOMEM;
+    else if (strcmp(scheme, "https") != 0 && !http_host_is_near(host, link_local_allowed))
+        result = -EPERM;
+    curl_free(scheme);
+    curl_free(host);
     curl_url_cleanup(parsed);
     return result;
 }

@@ -43,6 +43,7 @@ struct http_parameters {
     struct span body;           /* must live until on_done or cancel */
     const char *const *headers; /* "Name: value", copied; NULL-terminated; may be NULL */
     const char *basic_username, *basic_password; /* copied; NULL: none */
+    const char *answer_header; /* a header of the answer that is wanted, a literal; NULL: none */
     int64_t timeout_ms;
     size_t maximum_answer_bytes;
 };
@@ -57,6 +58,7 @@ enum http_failure {
     HTTP_TRANSPORT, /* anything else on the wire */
     HTTP_ANSWER_TOO_LARGE,
     HTTP_INTERNAL, /* memory, bad parameters */
+    HTTP_CREDENTIALS, /* of tokens: nothing was sent, the credentials are unusable: the operator's fault */
 };
 
 struct http_result {
@@ -66,17 +68,24 @@ struct http_result {
     const char *content_type; /* "" when none */
     int64_t retry_after_ms;   /* 0: none; both forms of Retry-After (RFC 9110 10.2.3) */
     struct span body;
-    const char *words;   /* "connection refused", "HTTP 503": no content, may be logged */
-    int http_version;    /* 1 or 2; 0: no answer */
-    int new_connections; /* how many were opened for this request */
+    const char *answer_header; /* the value of the wanted one (the first); NULL: not there */
+    const char *words;         /* "connection refused", "HTTP 503": no content, may be logged */
+    int http_version;          /* 1 or 2; 0: no answer */
+    int new_connections;       /* how many were opened for this request */
 };
 
-/* 0; -ENOTSUP when the libcurl at hand is older than 8.14 or lacks TLS, HTTP/2 or a resolver that
+/* Also makes jansson wipe all memory that it gives back: tokens, keys and answers of stores pass
+ * through it.
+ * 0; -ENOTSUP when the libcurl at hand is older than 8.14 or lacks TLS, HTTP/2 or a resolver that
  * doesn't block. Before there are threads. */
 __attribute__((warn_unused_result)) int http_global_init(void);
 
 /* 0, or -EINVAL: not an http or https URL with a host, or it holds a password. */
 __attribute__((warn_unused_result)) int http_check_url(const char *url);
+/* As that, and -EPERM for plain http to a host that isn't a loopback address or, if that is
+ * allowed, a link-local IPv4 address (a cloud's metadata server). For URLs that secrets go to. */
+__attribute__((warn_unused_result)) int http_check_secret_url(const char *url,
+                                                              bool link_local_allowed);
 
 struct http_client *http_client_new(struct loop *loop);
 /* Cancels what is under way. */

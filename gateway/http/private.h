@@ -63,6 +63,7 @@ struct http_request {
     void (*on_done)(void *context, const struct http_result *result);
     void *context;
     int64_t started_ms;
+    const char *answer_header;
     char *url;             /* the one that easy has */
     struct buffer headers; /* the list that easy points to, nodes and texts */
     struct buffer answer;

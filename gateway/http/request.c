@@ -185,6 +185,7 @@ http_request_start(struct http_client *client, const struct http_parameters *par
     }
     request->on_done = on_done;
     request->context = context;
+    request->answer_header = parameters->answer_header;
     request->started_ms = loop_now_ms(client->loop);
     list_append(&origin->current->requests, &request->node);
     return request;
@@ -238,6 +239,16 @@ static void http_request_describe(const struct http_request *request, CURLcode c
                                        .error = request->error};
 }
 
+static const char *http_answer_header(const struct http_request *request)
+{
+    struct curl_header *header = NULL;
+
+    if (curl_easy_header(request->easy, request->answer_header, 0, CURLH_HEADER, -1, &header) !=
+        CURLHE_OK)
+        return NULL;
+    return header->value;
+}
+
 static void http_request_read_answer(const struct http_request *request, struct http_result *result)
 {
     long version = 0, connections = 0;
@@ -256,6 +267,8 @@ static void http_request_read_answer(const struct http_request *request, struct 
     else if (version != 0)
         result->http_version = 1;
     result->new_connections = (int)connections;
+    if (request->answer_header != NULL)
+        result->answer_header = http_answer_header(request);
 }
 
 /* A connection on which nothing has come back since this request started may be dead, and libcurl

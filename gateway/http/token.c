@@ -1,119 +1,69 @@
 #include "http/token.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TOKEN_TIMEOUT_MS 20000
+#define TOKEN_TIMEOUT_MS 20000 /* for all steps of an exchange */
 #define TOKEN_ANSWER_BYTES ((size_t)64 * 1024)
-#define TOKEN_FORM_BYTES ((size_t)16 * 1024)
-#define TOKEN_CREDENTIAL_BYTES ((size_t)8 * 1024)
-#define TOKEN_DEFAULT_LIFETIME_S 300 /* for an answer without expires_in */
 #define TOKEN_LONGEST_LIFETIME_S 86400
-#define TOKEN_EARLY_MS 300000 /* refreshed so long before its end, or in its last fifth */
-#define TOKEN_MARGIN_MS 5000  /* not used in its last seconds: requests take time */
+/* Refreshed so long before its end, or in its last fifth. Google's metadata server gives a new
+ * token from five minutes before the end of the old one: earlier there would be nothing newer. */
+#define TOKEN_EARLY_MS 240000
+#define TOKEN_MARGIN_MS 5000 /* not used in its last seconds: requests take time */
 #define TOKEN_HOLD_OFF_MS 1000
 
 struct token_source {
     struct http_client *client;
-    struct http_origin *origin;
+    struct token_grant *grant;
     struct loop *loop;
-    char *url;
-    struct buffer form;           /* the body of every request */
-    struct buffer id, secret;     /* form-encoded, NUL-terminated */
+    const struct clock *clock;    /* NULL: the loop's time */
     char *token;                  /* NULL: none */
     int64_t refresh_ms, end_ms;   /* monotonic */
     struct http_request *request; /* NULL: none under way */
+    unsigned step;                /* of the request */
+    int64_t deadline_ms;          /* likewise */
+    const char *party;            /* likewise */
+    bool renew; /* the credentials have changed: until there is a token of the new ones */
     struct list_node waiters;
     int64_t failed_ms; /* monotonic; the failure below counts until TOKEN_HOLD_OFF_MS later */
     bool failed;
     enum http_failure failure;
     int status;
     int64_t retry_after_ms;
-    char words[96];
+    char words[TOKEN_WORDS_BYTES];
 };
 
-/* application/x-www-form-urlencoded: RFC 6749 appendix B. */
-static int token_encode(struct buffer *out, const char *text)
-{
-    static const char plain[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-    int result = 0;
+static void token_on_answer(void *context, const struct http_result *result);
 
-    for (; *text != '\0' && result == 0; text++) {
-        if (strchr(plain, *text) != NULL)
-            result = buffer_append_byte(out, *text);
-        else
-            result = buffer_append_format(out, "%%%02X", (unsigned)(unsigned char)*text);
-    }
-    return result;
+static int64_t token_now_ms(const struct token_source *source)
+{
+    return source->clock != NULL ? clock_monotonic_ms(source->clock) : loop_now_ms(source->loop);
 }
 
-static int token_add_parameter(struct buffer *form, const char *name, const char *value)
+void token_grant_free(struct token_grant **grant)
 {
-    int result;
-
-    if (value == NULL || *value == '\0')
-        return 0;
-    result = buffer_append_format(form, "&%s=", name);
-    return result != 0 ? result : token_encode(form, value);
+    if (*grant != NULL)
+        (*grant)->operations->destroy(*grant);
+    *grant = NULL;
 }
 
-/* The request that is under way keeps its own copy. */
-static int token_take_secret(struct token_source *source, const char *client_secret)
+struct token_source *token_source_new(struct http_client *client, struct token_grant *grant,
+                                      const struct clock *clock)
 {
-    struct buffer secret;
+    struct token_source *source = grant == NULL ? NULL : calloc(1, sizeof(*source));
 
-    buffer_init(&secret, TOKEN_CREDENTIAL_BYTES);
-    if (token_encode(&secret, client_secret == NULL ? "" : client_secret) != 0 ||
-        buffer_append_byte(&secret, '\0') != 0) {
-        buffer_free(&secret);
-        return -ENOMEM;
-    }
-    if (source->secret.data != NULL)
-        explicit_bzero(source->secret.data, source->secret.length);
-    buffer_free(&source->secret);
-    source->secret = secret;
-    return 0;
-}
-
-void token_source_set_secret(struct token_source *source, const char *client_secret)
-{
-    if (token_take_secret(source, client_secret) == 0)
-        source->failed = false;
-}
-
-static int token_prepare(struct token_source *source, const struct token_settings *settings)
-{
-    source->url = strdup(settings->token_url);
-    if (source->url == NULL ||
-        buffer_append_string(&source->form, "grant_type=client_credentials") != 0 ||
-        token_add_parameter(&source->form, "scope", settings->scope) != 0 ||
-        token_add_parameter(&source->form, "audience", settings->audience) != 0 ||
-        token_encode(&source->id, settings->client_id) != 0 ||
-        buffer_append_byte(&source->id, '\0') != 0 ||
-        token_take_secret(source, settings->client_secret) != 0)
-        return -ENOMEM;
-    return 0;
-}
-
-struct token_source *token_source_new(struct http_client *client, struct http_origin *origin,
-                                      const struct token_settings *settings)
-{
-    struct token_source *source = calloc(1, sizeof(*source));
-
-    if (source == NULL)
+    if (source == NULL) {
+        token_grant_free(&grant);
         return NULL;
+    }
     source->client = client;
     source->loop = http_client_loop(client);
-    source->origin = origin;
+    source->grant = grant;
+    source->clock = clock;
     list_init(&source->waiters);
-    buffer_init(&source->form, TOKEN_FORM_BYTES);
-    buffer_init(&source->id, TOKEN_CREDENTIAL_BYTES);
-    buffer_init(&source->secret, TOKEN_CREDENTIAL_BYTES);
-    if (token_prepare(source, settings) != 0)
-        token_source_free(&source);
     return source;
 }
 
@@ -135,59 +85,27 @@ void token_source_free(struct token_source **source)
     while (list_pop_front(&old->waiters) != NULL)
         ;
     token_forget(old);
-    if (old->secret.data != NULL)
-        explicit_bzero(old->secret.data, old->secret.length);
-    buffer_free(&old->secret);
-    buffer_free(&old->id);
-    buffer_free(&old->form);
-    free(old->url);
+    token_grant_free(&old->grant);
     free(old);
     *source = NULL;
 }
 
-/* What may stand in an Authorization header: visible ASCII (RFC 6750 2.1 is narrower still). */
-static bool token_is_sendable(const char *token)
+void token_source_try_again(struct token_source *source)
 {
-    size_t length = strlen(token);
-
-    if (length == 0)
-        return false;
-    for (size_t i = 0; i < length; i++) {
-        if (token[i] <= ' ' || token[i] > '~')
-            return false;
-    }
-    return true;
+    source->failed = false;
 }
 
-/* Some servers write the number as a string. */
-static int64_t token_lifetime_s(const json_t *answer)
-{
-    const json_t *value = json_object_get(answer, "expires_in");
-    int64_t lifetime_s = TOKEN_DEFAULT_LIFETIME_S;
+/* ---- what comes of an exchange ---- */
 
-    if (json_is_number(value))
-        lifetime_s = (int64_t)json_number_value(value);
-    else if (json_is_string(value))
-        lifetime_s = strtoll(json_string_value(value), NULL, 10);
-    if (lifetime_s < 1)
-        lifetime_s = 1;
-    return lifetime_s > TOKEN_LONGEST_LIFETIME_S ? TOKEN_LONGEST_LIFETIME_S : lifetime_s;
-}
-
-static int token_take(struct token_source *source, const json_t *answer)
+static int token_keep(struct token_source *source, const struct token_answer *answer)
 {
-    const char *token = json_string_value(json_object_get(answer, "access_token"));
-    const char *type = json_string_value(json_object_get(answer, "token_type"));
-    int64_t lifetime_ms = token_lifetime_s(answer) * 1000;
+    int64_t lifetime_s = answer->lifetime_s < 1 ? 1 : answer->lifetime_s;
+    int64_t lifetime_ms =
+        (lifetime_s > TOKEN_LONGEST_LIFETIME_S ? TOKEN_LONGEST_LIFETIME_S : lifetime_s) * 1000;
     int64_t early_ms = lifetime_ms / 5 < TOKEN_EARLY_MS ? lifetime_ms / 5 : TOKEN_EARLY_MS;
-    int64_t now_ms = loop_now_ms(source->loop);
-    char *copy;
+    int64_t now_ms = token_now_ms(source);
+    char *copy = strdup(answer->token);
 
-    if (token == NULL || !token_is_sendable(token))
-        return -EBADMSG;
-    if (type != NULL && strcasecmp(type, "Bearer") != 0)
-        return -EBADMSG;
-    copy = strdup(token);
     if (copy == NULL)
         return -ENOMEM;
     token_forget(source);
@@ -199,34 +117,14 @@ static int token_take(struct token_source *source, const json_t *answer)
     return 0;
 }
 
-/* Only RFC 6749 5.2's own words: anything else in that place could be anything. */
-static const char *token_error_word(const json_t *answer)
-{
-    static const char *const known[] = {"invalid_request", "invalid_client",
-                                        "invalid_grant",   "unauthorized_client",
-                                        "invalid_scope",   "unsupported_grant_type"};
-    const char *word = json_string_value(json_object_get(answer, "error"));
-
-    for (size_t i = 0; word != NULL && i < sizeof(known) / sizeof(known[0]); i++) {
-        if (strcmp(word, known[i]) == 0)
-            return known[i];
-    }
-    return NULL;
-}
-
-static void token_note_failure(struct token_source *source, const struct http_result *result,
-                               const char *detail)
+static void token_note_failure(struct token_source *source, enum http_failure failure, int status,
+                               int64_t retry_after_ms)
 {
     source->failed = true;
-    source->failed_ms = loop_now_ms(source->loop);
-    source->failure = result->failure;
-    source->status = result->status;
-    source->retry_after_ms = result->retry_after_ms;
-    if (detail != NULL)
-        snprintf(source->words, sizeof(source->words), "token endpoint: HTTP %d (%s)",
-                 result->status, detail);
-    else
-        snprintf(source->words, sizeof(source->words), "token endpoint: %.79s", result->words);
+    source->failed_ms = token_now_ms(source);
+    source->failure = failure;
+    source->status = status;
+    source->retry_after_ms = retry_after_ms;
 }
 
 static void token_tell(struct token_source *source, struct token_waiter *waiter, const char *token)
@@ -250,65 +148,137 @@ static void token_tell_all(struct token_source *source, const char *token)
         token_tell(source, LIST_ENTRY(node, struct token_waiter, node), token);
 }
 
+static void token_finish(struct token_source *source)
+{
+    if (source->grant->operations->finish != NULL)
+        source->grant->operations->finish(source->grant);
+}
+
+/* ---- steps ---- */
+
+static void token_fail_internally(struct token_source *source, const char *party)
+{
+    snprintf(source->words, sizeof(source->words), "%s: out of memory", party);
+    token_note_failure(source, HTTP_INTERNAL, 0, 0);
+}
+
+/* Without a request afterwards: the failure is noted. */
+static void token_send(struct token_source *source, const struct token_step *step)
+{
+    const struct http_parameters parameters = {.origin = step->origin,
+                                               .method = step->method,
+                                               .url = step->url,
+                                               .body = step->body,
+                                               .headers = step->headers,
+                                               .basic_username = step->basic_username,
+                                               .basic_password = step->basic_password,
+                                               .answer_header = step->answer_header,
+                                               .timeout_ms =
+                                                   source->deadline_ms - token_now_ms(source),
+                                               .maximum_answer_bytes = TOKEN_ANSWER_BYTES};
+
+    source->party = step->party;
+    source->request = http_request_start(source->client, &parameters, token_on_answer, source);
+    if (source->request == NULL)
+        token_fail_internally(source, step->party);
+}
+
+static void token_ask(struct token_source *source)
+{
+    struct token_step step = {0};
+    int result = source->grant->operations->ask(source->grant, source->step, &step, source->words);
+
+    if (result == 0)
+        token_send(source, &step);
+    else if (result == -ENOMEM)
+        token_fail_internally(source, "token");
+    else
+        token_note_failure(source, result == -EAGAIN ? HTTP_INTERNAL : HTTP_CREDENTIALS, 0, 0);
+}
+
+static void token_begin(struct token_source *source)
+{
+    source->step = 0;
+    source->deadline_ms = token_now_ms(source) + TOKEN_TIMEOUT_MS;
+    token_ask(source);
+    if (source->request == NULL)
+        token_finish(source);
+}
+
+static enum token_progress token_take(struct token_source *source, const struct http_result *result)
+{
+    struct token_answer answer = {0};
+    enum token_progress progress;
+
+    if (result->failure != HTTP_OK) {
+        snprintf(source->words, sizeof(source->words), "%s: %.95s", source->party, result->words);
+        progress = TOKEN_FAILED;
+    } else {
+        progress = source->grant->operations->take(source->grant, source->step, result, &answer);
+        memcpy(source->words, answer.words, sizeof(source->words));
+    }
+    if (progress == TOKEN_FAILED)
+        token_note_failure(source, result->failure, result->status, result->retry_after_ms);
+    if (progress == TOKEN_DONE && token_keep(source, &answer) != 0) {
+        token_fail_internally(source, source->party);
+        progress = TOKEN_FAILED;
+    }
+    return progress;
+}
+
 static void token_on_answer(void *context, const struct http_result *result)
 {
     struct token_source *source = context;
-    json_t *answer = NULL;
-    const char *detail = NULL;
-    int taken = -EBADMSG;
+    enum token_progress progress;
 
     source->request = NULL;
-    if (result->failure == HTTP_OK)
-        answer = json_loadb(result->body.data == NULL ? "" : result->body.data, result->body.length,
-                            JSON_REJECT_DUPLICATES, NULL);
-    if (result->failure == HTTP_OK && result->status == 200) {
-        taken = token_take(source, answer);
-        detail = "no bearer token in the answer";
-    } else if (result->failure == HTTP_OK) {
-        detail = token_error_word(answer);
+    progress = token_take(source, result);
+    if (progress == TOKEN_MORE) {
+        source->step++;
+        token_ask(source);
+        if (source->request != NULL)
+            return;
     }
+    if (progress == TOKEN_DONE)
+        source->failed = source->renew = false;
+    token_finish(source);
+    token_tell_all(source, progress == TOKEN_DONE ? source->token : NULL);
+}
+
+/* ---- for those who need tokens ---- */
+
+/* While there is a token, an endpoint that names a pause has it: nobody waits. Else it is the callers'
+ * to keep it, for they may have what an operator has changed. */
+static bool token_is_held_off(const struct token_source *source, bool usable)
+{
+    int64_t pause_ms = TOKEN_HOLD_OFF_MS;
+
+    if (usable && source->retry_after_ms > pause_ms)
+        pause_ms = source->retry_after_ms;
+    return source->failed && token_now_ms(source) < source->failed_ms + pause_ms;
+}
+
+/* Only between exchanges: what is under way goes on with what it began with. */
+static void token_look_for_change(struct token_source *source)
+{
+    if (source->request != NULL || source->grant->operations->changed == NULL ||
+        !source->grant->operations->changed(source->grant))
+        return;
     source->failed = false;
-    if (taken != 0)
-        token_note_failure(source, result, detail);
-    json_decref(answer);
-    token_tell_all(source, taken == 0 ? source->token : NULL);
-}
-
-static void token_request(struct token_source *source)
-{
-    static const char *const headers[] = {"Content-Type: application/x-www-form-urlencoded",
-                                          "Accept: application/json", NULL};
-    static const struct http_result no_memory = {.failure = HTTP_INTERNAL,
-                                                 .words = "out of memory"};
-    const struct http_parameters parameters = {.origin = source->origin,
-                                               .method = "POST",
-                                               .url = source->url,
-                                               .body = buffer_span(&source->form),
-                                               .headers = headers,
-                                               .basic_username = source->id.data,
-                                               .basic_password = source->secret.data,
-                                               .timeout_ms = TOKEN_TIMEOUT_MS,
-                                               .maximum_answer_bytes = TOKEN_ANSWER_BYTES};
-
-    source->request = http_request_start(source->client, &parameters, token_on_answer, source);
-    if (source->request == NULL)
-        token_note_failure(source, &no_memory, NULL);
-}
-
-static bool token_is_held_off(const struct token_source *source)
-{
-    return source->failed && loop_now_ms(source->loop) < source->failed_ms + TOKEN_HOLD_OFF_MS;
+    source->renew = true;
 }
 
 void token_source_get(struct token_source *source, struct token_waiter *waiter)
 {
-    int64_t now_ms = loop_now_ms(source->loop);
+    int64_t now_ms = token_now_ms(source);
     bool usable = source->token != NULL && now_ms < source->end_ms;
     bool wanted = !usable || now_ms >= source->refresh_ms;
 
     list_init(&waiter->node);
-    if (wanted && source->request == NULL && !token_is_held_off(source))
-        token_request(source);
+    token_look_for_change(source);
+    wanted = wanted || source->renew;
+    if (wanted && source->request == NULL && !token_is_held_off(source, usable))
+        token_begin(source);
     if (usable)
         token_tell(source, waiter, source->token);
     else if (source->request == NULL)

@@ -175,7 +175,7 @@ struct exchange_policy connection_policy(const struct connection *connection)
         &connection->snapshot->listeners[connection->listener];
 
     return (struct exchange_policy){connection->config, connection->peer, listener->routes,
-                                    listener->route_count};
+                                    listener->route_count, listener->demand};
 }
 
 void connection_use_limits(struct connection *connection)

@@ -3,6 +3,7 @@
 #include "ingress/connection_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define WAIT_STEP_MS 200 /* unavailable, on_unavailable = wait: how often it is tried again */
@@ -17,11 +18,16 @@ struct exchange_time connection_answer_time(const struct connection *connection)
 static void log_message_refused(const struct connection *connection, struct span control_id,
                                 const struct exchange_result *result)
 {
+    char at[32] = "";
+
+    if (result->has_offset) {
+        snprintf(at, sizeof(at), "byte %zu", result->offset);
+    }
     LOG_EVENT(LOG_LEVEL_AUDIT, "message-refused", LOG_INTEGER("connection", connection->id),
               LOG_STRING("listener", connection->config->name),
               LOG_STRING("peer", connection->peer->name), LOG_CONTROL_ID(control_id),
               LOG_STRING("reason", reason_code(result->reason)),
-              LOG_STRING("words", reason_words(result->reason)),
+              LOG_STRING("words", reason_words(result->reason)), LOG_STRING("at", at),
               LOG_STRING("store", result->verdict == NULL ? NULL : result->verdict->reason));
 }
 
@@ -86,8 +92,9 @@ static void give_answer(struct connection *connection, const struct exchange_res
 
 /* ---- to the spool ---- */
 
-/* The routes of now, also for a connection that the snapshot of now refuses and that only waits for
- * its last answer: what goes to a route that has been removed would be acknowledged and stay. */
+/* The routes of now and what they demand, also for a connection that the snapshot of now refuses and that
+ * only waits for its last answer: what goes to a route that has been removed would be acknowledged and
+ * stay. */
 static struct exchange_policy put_policy(const struct connection *connection)
 {
     struct exchange_policy policy = connection_policy(connection);
@@ -97,24 +104,25 @@ static struct exchange_policy put_policy(const struct connection *connection)
     if (listener >= 0) {
         policy.routes = now->listeners[listener].routes;
         policy.route_count = now->listeners[listener].route_count;
+        policy.demand = now->listeners[listener].demand;
     }
     return policy;
 }
 
-static struct spool_put *make_put(struct connection *connection)
+static struct spool_put *make_put(struct connection *connection,
+                                  const struct exchange_policy *policy)
 {
-    struct exchange_policy policy = put_policy(connection);
-    struct spool_target *targets = calloc(policy.route_count, sizeof(*targets));
-    char(*lanes)[EXCHANGE_LANE_BYTES] = calloc(policy.route_count, sizeof(*lanes));
+    struct spool_target *targets = calloc(policy->route_count, sizeof(*targets));
+    char(*lanes)[EXCHANGE_LANE_BYTES] = calloc(policy->route_count, sizeof(*lanes));
     struct spool_put *put = NULL;
 
     if (targets != NULL && lanes != NULL) {
-        for (size_t i = 0; i < policy.route_count; i++) {
-            exchange_lane(&connection->exchange, policy.routes[i], lanes[i]);
-            targets[i] = (struct spool_target){policy.routes[i]->name, lanes[i]};
+        for (size_t i = 0; i < policy->route_count; i++) {
+            exchange_lane(&connection->exchange, policy->routes[i], lanes[i]);
+            targets[i] = (struct spool_target){policy->routes[i]->name, lanes[i]};
         }
         struct message *message = message_reference(connection->exchange.message);
-        put = spool_put_new(message, targets, policy.route_count);
+        put = spool_put_new(message, targets, policy->route_count);
         if (put == NULL) {
             message_release(&message);
         }
@@ -135,11 +143,36 @@ static bool set_sequence(struct connection *connection, struct spool_put *put)
     return put->sequence_key != NULL;
 }
 
+/* A reload has led the listener to another store meanwhile, which would not take the message. */
+static void refuse_waiting(struct connection *connection)
+{
+    struct exchange_result result = connection->exchange.result;
+
+    if (connection->exchange.sequence_set) {
+        result.sequence = connection->exchange.sequence_last; /* not taken: expected still */
+    }
+    give_answer(connection, &result);
+    if (connection->state == CONNECTION_OPEN) {
+        connection_run_answered(connection);
+    }
+}
+
 void connection_put_again(struct connection *connection)
 {
-    struct spool_put *put = make_put(connection);
+    struct exchange_policy policy = put_policy(connection);
     bool delivered = connection->config->acknowledge == CONFIG_ACKNOWLEDGE_DELIVERED;
+    struct spool_put *put;
+    bool meets = false;
 
+    if (exchange_meets(&connection->exchange, &policy.demand, &meets) != 0) {
+        connection_close(connection, REASON_OUT_OF_MEMORY);
+        return;
+    }
+    if (!meets) {
+        refuse_waiting(connection);
+        return;
+    }
+    put = make_put(connection, &policy);
     if (put == NULL || !set_sequence(connection, put)) {
         spool_put_free(&put);
         connection_close(connection, REASON_OUT_OF_MEMORY);
@@ -194,7 +227,7 @@ static void commit_ignored(struct connection *connection)
 
 void connection_message(struct connection *connection, char *content, size_t length)
 {
-    struct exchange_policy policy = connection_policy(connection);
+    struct exchange_policy policy = put_policy(connection);
     enum exchange_action action = EXCHANGE_IGNORE;
     long last = SEQUENCE_NONE;
 

@@ -142,7 +142,8 @@ static struct span identifying_control_id(const struct batch *batch)
     return batch->header.control_id.length > 0 ? batch->header.control_id : batch->control_id;
 }
 
-static void describe_message(struct exchange *exchange, uint64_t connection, int64_t wall_ms)
+static void describe_message(struct exchange *exchange, const struct exchange_policy *policy,
+                             uint64_t connection, int64_t wall_ms)
 {
     struct message *message = exchange->message;
     const struct batch *batch = &exchange->batch;
@@ -150,6 +151,8 @@ static void describe_message(struct exchange *exchange, uint64_t connection, int
     message->control_id = identifying_control_id(batch);
     message->message_type = batch->header.message_type;
     message->facility = batch->header.sending_facility_id;
+    message->character_set = (uint8_t)policy->peer->character_set;
+    message->normalise_segment_ends = policy->listener->normalise_segment_ends;
     message->batch = batch->envelope != MSH_ENVELOPE_NONE || batch->messages > 1;
     message->received_wall_ms = wall_ms;
     message->connection = connection;
@@ -192,8 +195,7 @@ static bool header_fits(struct exchange *exchange)
 }
 
 static enum exchange_action judge_content(struct exchange *exchange,
-                                          const struct exchange_policy *policy, struct span content,
-                                          long sequence_last)
+                                          const struct exchange_policy *policy, struct span content)
 {
     enum msh_problem problem = batch_read(content, &exchange->batch, NULL);
     const char *location;
@@ -215,10 +217,24 @@ static enum exchange_action judge_content(struct exchange *exchange,
     if (!headers_allowed(exchange, policy, content) || !control_id_suffices(exchange, policy)) {
         return EXCHANGE_ANSWER;
     }
-    if (policy->listener->sequence_numbers && !sequence_allows(exchange, content, sequence_last)) {
-        return EXCHANGE_ANSWER;
-    }
     return EXCHANGE_PUT;
+}
+
+/* What takes all of the message to know, and then what takes it for the next one in order. */
+static int judge_message(struct exchange *exchange, const struct exchange_policy *policy,
+                         long sequence_last, enum exchange_action *ret_action)
+{
+    bool meets = false;
+    int error = exchange_meets(exchange, &policy->demand, &meets);
+
+    if (error != 0) {
+        return error;
+    }
+    if (!meets || (policy->listener->sequence_numbers &&
+                   !sequence_allows(exchange, exchange->message->body, sequence_last))) {
+        *ret_action = EXCHANGE_ANSWER;
+    }
+    return 0;
 }
 
 static bool verdict_is_wanted(const struct message *message, const struct config_listener *listener)
@@ -233,6 +249,8 @@ int exchange_judge(struct exchange *exchange, const struct exchange_policy *poli
                    size_t length, uint64_t connection, int64_t wall_ms, long sequence_last,
                    enum exchange_action *ret_action)
 {
+    int error = 0;
+
     memset(exchange, 0, sizeof(*exchange));
     exchange->result.outcome = ACK_OUTCOME_ACCEPTED;
     exchange->result.not_put = true;
@@ -241,8 +259,15 @@ int exchange_judge(struct exchange *exchange, const struct exchange_policy *poli
         free(body);
         return -ENOMEM;
     }
-    *ret_action = judge_content(exchange, policy, exchange->message->body, sequence_last);
-    describe_message(exchange, connection, wall_ms);
+    *ret_action = judge_content(exchange, policy, exchange->message->body);
+    describe_message(exchange, policy, connection, wall_ms);
+    if (*ret_action == EXCHANGE_PUT) {
+        error = judge_message(exchange, policy, sequence_last, ret_action);
+    }
+    if (error != 0) {
+        exchange_clear(exchange);
+        return error;
+    }
     exchange->message->keep_verdict =
         *ret_action == EXCHANGE_PUT && verdict_is_wanted(exchange->message, policy->listener);
     return 0;

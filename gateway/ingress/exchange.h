@@ -27,6 +27,7 @@ struct exchange_policy {
     const struct config_peer *peer;
     const struct config_route *const *routes;
     size_t route_count;
+    struct config_demand demand; /* what all of their stores take */
 };
 
 /* What came of it; filled in by judge (refusals), or from the spool's answer. */
@@ -35,9 +36,11 @@ struct exchange_result {
     enum reason reason; /* REASON_NONE when accepted */
     bool unavailable;   /* another try may cure it: on_unavailable, not on_refusal */
     bool repeated;
-    bool not_put;                  /* decided without the spool */
-    int error;                     /* table 0357 */
-    const char *location;          /* ERR-2, written with ^; NULL: none */
+    bool not_put;         /* decided without the spool */
+    int error;            /* table 0357 */
+    const char *location; /* ERR-2, written with ^; NULL: none */
+    bool has_offset;
+    size_t offset;                 /* where in the frame the trouble is */
     const struct verdict *verdict; /* delivered mode, or an application acknowledgment made later */
     const struct verdict *kept;    /* a repeat's: what the store has said already; NULL: nothing */
     bool has_sequence;
@@ -50,7 +53,8 @@ struct exchange {
     bool header_usable;      /* MSH-1 and MSH-2 at least: else a synthetic header answers */
     bool mixed;              /* an acknowledgment, and behind it other messages */
     struct exchange_result result;
-    bool sequence_set; /* commit sequence_last with the message */
+    struct config_demand met; /* what the message was found to meet */
+    bool sequence_set;        /* commit sequence_last with the message */
     long sequence_last;
 };
 
@@ -61,6 +65,13 @@ exchange_judge(struct exchange *exchange, const struct exchange_policy *policy, 
                size_t length, uint64_t connection, int64_t wall_ms, long sequence_last,
                enum exchange_action *ret_action);
 void exchange_clear(struct exchange *exchange);
+
+/* Whether the stores will take it: UTF-8, or what can be converted to it, each message of a batch, and no
+ * larger than they take after that. Judging has asked it; to be asked again before a message that had to
+ * wait is put, since a reload may have come (cheap where the demand is still the same). False: result says
+ * why. -ENOMEM. */
+__attribute__((warn_unused_result)) int
+exchange_meets(struct exchange *exchange, const struct config_demand *demand, bool *ret_meets);
 
 /* The lane of the message on one route: "ROUTE/KEY", at most EXCHANGE_LANE_BYTES with the NUL. */
 #define EXCHANGE_LANE_BYTES 256

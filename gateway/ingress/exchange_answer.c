@@ -3,6 +3,7 @@
 #include "hl7/mllp.h"
 #include "ingress/exchange.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,7 +60,7 @@ static int build_own(const struct answering *answering, enum ack_code code)
 {
     const struct exchange_result *result = answering->result;
     const struct config_listener *listener = answering->policy->listener;
-    char id[ID_CONTROL_BYTES + 1];
+    char id[ID_CONTROL_BYTES + 1], diagnostic[32];
     struct ack_error_detail detail = {
         .location = result->location,
         .code = result->error,
@@ -80,6 +81,10 @@ static int build_own(const struct answering *answering, enum ack_code code)
         .sequence = result->sequence,
     };
 
+    if (result->has_offset) {
+        snprintf(diagnostic, sizeof(diagnostic), "byte %zu", result->offset);
+        detail.diagnostic = diagnostic;
+    }
     if (!ack_code_is_positive(code) && parameters.raw_errors.length == 0) {
         parameters.error = &detail;
     }

@@ -136,6 +136,7 @@ static int make_listener(struct snapshot *snapshot, const struct making *making,
             listener->routes[listener->route_count++] = &config->routes[i];
         }
     }
+    listener->demand = config_listener_demand(config, listener->config);
     if (listener->config->tls == NULL) {
         return 0;
     }

@@ -29,6 +29,7 @@ struct snapshot_listener {
     struct tls_server *tls; /* NULL: plain */
     const struct config_route **routes;
     size_t route_count;
+    struct config_demand demand; /* of the stores that they lead to */
 };
 
 struct snapshot {

@@ -44,6 +44,27 @@ static struct job *job_take_spare(struct router *router)
     return job;
 }
 
+/* Whether the store may have the message, by attempts that this job doesn't know of. */
+static bool job_is_in_doubt(const struct job *job)
+{
+    return job->entry->in_doubt ||
+           doubts_has(&job->lane->route->target->doubts, job->entry->message->digest);
+}
+
+/* For the next one that holds the same message. Of a split batch whole parts are in doubt, too: it
+ * begins anew. The entry has its last verdict. */
+static void job_note_doubt(const struct job *job)
+{
+    struct doubts *doubts = &job->lane->route->target->doubts;
+    const struct store_progress *progress = &job->progress;
+    const uint8_t *id = job->entry->message->digest;
+
+    if (job->entry->verdict.kind == VERDICT_ACCEPTED)
+        doubts_remove(doubts, id);
+    else if (progress->in_doubt || progress->part_in_doubt || progress->parts > 0)
+        doubts_add(doubts, id);
+}
+
 struct job *job_new(struct lane *lane, struct spool_entry *entry)
 {
     struct job *job = job_take_spare(lane->route->router);
@@ -53,6 +74,7 @@ struct job *job_new(struct lane *lane, struct spool_entry *entry)
         return NULL;
     retry = job->retry;
     *job = (struct job){.lane = lane, .entry = entry, .retry = retry, .state = JOB_READY};
+    job->progress.in_doubt = job_is_in_doubt(job);
     list_append(&lane->jobs[JOB_READY], &job->node);
     return job;
 }
@@ -84,6 +106,10 @@ void job_forget_store(struct job *job)
     if (target->probe == job) {
         target->probe = NULL;
         target_probe_now(target);
+    }
+    if (job->state != JOB_IN_FLIGHT) {
+        job_note_doubt(job);
+        job->progress = (struct store_progress){0};
     }
     job->may_count = false;
     job->outage = 0;
@@ -157,6 +183,7 @@ static void job_settle(struct job *job, enum decide_action action)
     struct spool_entry *entry = job->entry;
     struct route *route = lane->route;
 
+    job_note_doubt(job);
     job_free(job);
     entry->stop_lane = action == DECIDE_SETTLE_STOP;
     if (entry->stop_lane)
@@ -396,8 +423,7 @@ void job_start(struct job *job)
     struct route *route = lane->route;
 
     if (job->entry->transient && job->entry->deadline_ms <= router_now_ms(route->router)) {
-        entry_expire(route, job->entry);
-        job_free(job);
+        job_expire(job);
         lane_refresh(lane);
     } else if (job_is_put_off(job)) {
         lane_refresh(lane);
@@ -418,6 +444,16 @@ void job_cancel(struct job *job, const char *why)
     job_ended(job, true);
 }
 
+void job_expire(struct job *job)
+{
+    struct route *route = job->lane->route;
+    struct spool_entry *entry = job->entry;
+
+    job_note_doubt(job);
+    entry_expire(route, entry);
+    job_free(job);
+}
+
 /* Not in flight, or cancelled by the end of the program. */
 void job_give_back(struct job *job, const char *why)
 {
@@ -432,6 +468,7 @@ void job_give_back(struct job *job, const char *why)
             entry->verdict = (struct verdict){.kind = VERDICT_UNKNOWN};
         }
     }
+    job_note_doubt(job);
     job_free(job);
     entry_give_back(lane->route->router, lane->route, entry, why);
 }

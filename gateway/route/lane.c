@@ -120,8 +120,7 @@ static void lane_expire_jobs(struct lane *lane, enum job_state state, int64_t no
         } else if (state == JOB_IN_FLIGHT) {
             job_cancel(job, "cancelled at the answer deadline");
         } else {
-            entry_expire(lane->route, job->entry);
-            job_free(job);
+            job_expire(job);
         }
     }
 }

@@ -13,6 +13,7 @@
  * in the heap can be moved without memory, so no deadline is ever lost for want of it.
  *
  * job.c     one entry's attempts          lane.c    order, readiness, deadlines
+ * doubts.c  what a store may have
  * target.c  is the store up, probes       pump.c    who sends next
  * apply.c   routes and stores of a configuration; instance.c  stores made anew or kept
  * report.c  metrics and log lines         route.c   what the spool and the program call
@@ -21,6 +22,7 @@
 #define MLLPGW_ROUTE_ROUTER_H
 
 #include "route/decide.h"
+#include "route/doubts.h"
 #include "route/route.h"
 
 #define ROUTE_NEVER INT64_MAX
@@ -40,7 +42,7 @@ struct job {
     struct spool_entry *entry;
     struct instance *instance; /* in flight: where */
     struct store_attempt *attempt;
-    size_t progress; /* the store's, over all attempts */
+    struct store_progress progress; /* the store's, over all attempts */
     struct timer retry;
     int failures;           /* in a row */
     int64_t not_before_ms;  /* what the store asked for (Retry-After) */
@@ -136,6 +138,7 @@ struct target {
     int probes;               /* failed in this outage */
     uint64_t outage;          /* number of this outage, or of the last */
     uint64_t accepted;        /* messages that got through, ever */
+    struct doubts doubts;     /* messages that it may have */
     char why[sizeof(((struct verdict *)0)->reason)];
 };
 
@@ -191,6 +194,8 @@ void job_start(struct job *job);
 void job_wake(struct job *job);
 void job_cancel(struct job *job, const char *why);
 void job_give_back(struct job *job, const char *why);
+/* Its sender's deadline has passed. */
+void job_expire(struct job *job);
 /* Its route goes to another store: what the old one said is of no account. */
 void job_forget_store(struct job *job);
 void job_free(struct job *job);

@@ -7,7 +7,7 @@
 
 /* A setting that is missing in these tables would not be noticed by a reload: whoever adds one to
  * struct config_store adds it here too. */
-_Static_assert(sizeof(struct config_store) == 264, "a setting of stores is not in settings.c");
+_Static_assert(sizeof(struct config_store) == 376, "a setting of stores is not in settings.c");
 
 #define AT(member) offsetof(struct config_store, member)
 
@@ -32,6 +32,21 @@ static const size_t settings_texts[] = {
     AT(oauth2_client_secret_file),
     AT(oauth2_scope),
     AT(oauth2_audience),
+    AT(project),
+    AT(location),
+    AT(dataset),
+    AT(store),
+    AT(endpoint),
+    AT(api_version),
+    AT(credentials),
+    AT(token_scope),
+    AT(quota_project),
+    AT(user_agent),
+};
+
+static const size_t settings_lists[] = {
+    AT(headers),
+    AT(labels),
 };
 
 static const size_t settings_files[] = {
@@ -42,6 +57,7 @@ static const size_t settings_files[] = {
     AT(ca),
     AT(proxy_password_file),
     AT(oauth2_client_secret_file),
+    AT(credentials),
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -56,15 +72,32 @@ static const char *settings_read(const struct config_store *settings, size_t off
     return *(const char *const *)(const void *)((const char *)settings + offset);
 }
 
+static struct config_strings *settings_list(struct config_store *settings, size_t offset)
+{
+    return (struct config_strings *)(void *)((char *)settings + offset);
+}
+
+static const struct config_strings *settings_read_list(const struct config_store *settings,
+                                                       size_t offset)
+{
+    return (const struct config_strings *)(const void *)((const char *)settings + offset);
+}
+
+static void settings_free_list(struct config_strings *list)
+{
+    for (size_t i = 0; list->items != NULL && i < list->count; i++)
+        free(list->items[i]);
+    free(list->items);
+}
+
 void settings_free(struct config_store *settings)
 {
     if (settings == NULL)
         return;
     for (size_t i = 0; i < COUNT(settings_texts); i++)
         free(*settings_text(settings, settings_texts[i]));
-    for (size_t i = 0; settings->headers.items != NULL && i < settings->headers.count; i++)
-        free(settings->headers.items[i]);
-    free(settings->headers.items);
+    for (size_t i = 0; i < COUNT(settings_lists); i++)
+        settings_free_list(settings_list(settings, settings_lists[i]));
     free(settings->verdicts);
     free(settings);
 }
@@ -81,17 +114,29 @@ static bool settings_copy_texts(struct config_store *to, const struct config_sto
     return true;
 }
 
-static bool settings_copy_lists(struct config_store *to, const struct config_store *from)
+static bool settings_copy_list(struct config_strings *to, const struct config_strings *from)
 {
-    to->headers.items = calloc(from->headers.count + 1, sizeof(char *));
-    to->verdicts = calloc(from->verdict_count + 1, sizeof(*to->verdicts));
-    if (to->headers.items == NULL || to->verdicts == NULL)
+    to->items = calloc(from->count + 1, sizeof(char *));
+    if (to->items == NULL)
         return false;
-    for (size_t i = 0; i < from->headers.count; i++) {
-        to->headers.items[i] = strdup(from->headers.items[i]);
-        if (to->headers.items[i] == NULL)
+    for (size_t i = 0; i < from->count; i++) {
+        to->items[i] = strdup(from->items[i]);
+        if (to->items[i] == NULL)
             return false;
     }
+    return true;
+}
+
+static bool settings_copy_lists(struct config_store *to, const struct config_store *from)
+{
+    for (size_t i = 0; i < COUNT(settings_lists); i++) {
+        if (!settings_copy_list(settings_list(to, settings_lists[i]),
+                                settings_read_list(from, settings_lists[i])))
+            return false;
+    }
+    to->verdicts = calloc(from->verdict_count + 1, sizeof(*to->verdicts));
+    if (to->verdicts == NULL)
+        return false;
     for (size_t i = 0; i < from->verdict_count; i++)
         to->verdicts[i] = from->verdicts[i];
     return true;
@@ -106,7 +151,8 @@ struct config_store *settings_copy(const struct config_store *from)
     *to = *from;
     for (size_t i = 0; i < COUNT(settings_texts); i++)
         *settings_text(to, settings_texts[i]) = NULL;
-    to->headers.items = NULL;
+    for (size_t i = 0; i < COUNT(settings_lists); i++)
+        settings_list(to, settings_lists[i])->items = NULL;
     to->verdicts = NULL;
     if (!settings_copy_texts(to, from) || !settings_copy_lists(to, from)) {
         settings_free(to);
@@ -120,7 +166,7 @@ static bool settings_same_text(const char *a, const char *b)
     return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-static bool settings_same_headers(const struct config_strings *a, const struct config_strings *b)
+static bool settings_same_list(const struct config_strings *a, const struct config_strings *b)
 {
     if (a->count != b->count)
         return false;
@@ -151,12 +197,17 @@ bool settings_equal(const struct config_store *a, const struct config_store *b)
                                 settings_read(b, settings_texts[i])))
             return false;
     }
+    for (size_t i = 0; i < COUNT(settings_lists); i++) {
+        if (!settings_same_list(settings_read_list(a, settings_lists[i]),
+                                settings_read_list(b, settings_lists[i])))
+            return false;
+    }
     return a->type == b->type && a->batch == b->batch && a->group_readable == b->group_readable &&
            a->allow_plain == b->allow_plain && a->connect_timeout_ms == b->connect_timeout_ms &&
            a->attempt_timeout_ms == b->attempt_timeout_ms &&
            a->maximum_connections == b->maximum_connections &&
            a->maximum_answer_bytes == b->maximum_answer_bytes &&
-           settings_same_headers(&a->headers, &b->headers) && settings_same_verdicts(a, b);
+           a->maximum_request_bytes == b->maximum_request_bytes && settings_same_verdicts(a, b);
 }
 
 static uint64_t settings_mix(uint64_t hash, uint64_t value)

@@ -23,6 +23,7 @@ struct target *target_new(struct router *router, const char *name)
         return NULL;
     list_init(&target->node);
     list_init(&target->routes);
+    doubts_init(&target->doubts);
     target->router = router;
     target->probe_timer.fire = target_on_probe_due;
     target->name = strdup(name);
@@ -41,6 +42,7 @@ void target_free(struct target *target)
     list_remove(&target->node);
     if (target->instance != NULL)
         instance_retire(target->instance);
+    doubts_free(&target->doubts);
     free(target->name);
     free(target);
 }

@@ -98,6 +98,11 @@ int spool_backend_digest(struct spool_backend *backend, struct message *message)
     return backend->operations->digest(backend, message);
 }
 
+int64_t spool_backend_doubt_ms(const struct spool_backend *backend)
+{
+    return backend->operations->doubt_ms == NULL ? 0 : backend->operations->doubt_ms(backend);
+}
+
 uint64_t spool_backend_reserve_id(struct spool_backend *backend)
 {
     return backend->operations->reserve_id(backend);

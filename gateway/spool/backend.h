@@ -46,7 +46,7 @@ struct spool_row {
     /* of the last verdict: */
     enum verdict_kind last_kind;
     int last_status;
-    char last_reason[96];
+    char last_reason[VERDICT_REASON_BYTES];
     uint64_t connection; /* of this run; 0 after a restart */
 };
 void spool_row_clear(struct spool_row *row);
@@ -133,6 +133,10 @@ __attribute__((warn_unused_result)) int spool_backend_room(struct spool_backend 
  * survives key rotation). May be called from any thread. */
 __attribute__((warn_unused_result)) int spool_backend_digest(struct spool_backend *backend,
                                                              struct message *message);
+
+/* For how long after the start a message that was only in memory may be a repeat of one that an
+ * earlier run has sent (the retransmission window); 0: there was no earlier run. */
+int64_t spool_backend_doubt_ms(const struct spool_backend *backend);
 
 /* The next id of the rows' own sequence, for an entry that never gets to disk. */
 uint64_t spool_backend_reserve_id(struct spool_backend *backend);

@@ -30,6 +30,10 @@ struct message {
     bool batch; /* FHS/BHS envelope or several MSH */
     bool
         keep_verdict; /* stored: the sender is to hear the store's verdict, also if it asks again */
+    /* What the settings said of peer and listener when it came: it is converted by these, whatever they
+     * say once it is its turn. */
+    uint8_t character_set;       /* enum charset of hl7/charset.h, for where MSH-18 says nothing */
+    bool normalise_segment_ends; /* LF and CR LF may become CR */
     int64_t received_wall_ms;
     uint64_t connection; /* where an application acknowledgment made later belongs; 0: nowhere */
     uint8_t digest[32];  /* keyed digest of peer, MSH-10 and bytes; zeros until the spool made it */

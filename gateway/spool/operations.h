@@ -26,6 +26,7 @@ struct spool_operations {
     void (*make_room)(struct spool_backend *backend, bool all); /* NULL: there is none to make */
     bool (*reserve)(struct spool_backend *backend, int64_t bytes, bool small); /* NULL: always */
     int (*digest)(struct spool_backend *backend, struct message *message);
+    int64_t (*doubt_ms)(const struct spool_backend *backend); /* NULL: never any */
     uint64_t (*reserve_id)(struct spool_backend *backend);
     int (*put)(struct spool_backend *backend, const struct message *message, const char *route,
                const char *lane, bool leased, int64_t now_ms, uint64_t *ret_id);

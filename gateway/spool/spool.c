@@ -253,6 +253,7 @@ struct spool *spool_new(struct spool_backend *backend, const struct spool_settin
     spool_init(spool, settings);
     spool->backend = backend;
     spool->clock = clock;
+    spool->started_ms = clock_monotonic_ms(clock);
     spool->metrics = metrics;
     spool_metrics_init(spool);
     spool_begin_intake(spool);

@@ -118,6 +118,7 @@ struct spool_entry {
     int64_t deadline_ms;      /* transient: monotonic; 0 for stored ones */
     int64_t due_wall_ms;      /* stored: not before */
     int attempts, counted_attempts;
+    bool in_doubt;     /* the store may have it by an attempt of an earlier run */
     bool resumes_lane; /* a replayed head of a stopped lane: goes to the front, the lane goes on */
     /* filled in for spool_settle() */
     struct verdict verdict; /* owned by the entry from settle on */

@@ -137,6 +137,7 @@ struct spool {
     struct spool_backend *backend;
     struct spool_settings settings;
     const struct clock *clock;
+    int64_t started_ms; /* monotonic */
     struct metrics *metrics;
     struct spool_counters counters;
     struct timers timers;

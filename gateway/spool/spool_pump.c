@@ -169,6 +169,7 @@ static void lane_take_row(void *context, struct spool_row *row, struct message *
         holding->entry.attempts = row->attempts;
         holding->entry.counted_attempts = row->counted_attempts;
         holding->entry.due_wall_ms = row->due_ms;
+        holding->entry.in_doubt = row->connection == 0;
         holding->entry.resumes_lane = row->id == lane->resume_id;
         if (holding->entry.resumes_lane)
             lane->resume_id = 0;

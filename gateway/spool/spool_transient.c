@@ -141,6 +141,14 @@ static void transient_wait(struct spool_holding *holding)
         spool_transient_give_up(holding, REASON_OUT_OF_MEMORY);
 }
 
+/* Whatever an earlier run had under way is not written down anywhere. */
+static bool transient_is_in_doubt(const struct spool *spool)
+{
+    int64_t age_ms = clock_monotonic_ms(spool->clock) - spool->started_ms;
+
+    return age_ms < spool_backend_doubt_ms(spool->backend);
+}
+
 static struct spool_holding *transient_new(struct spool *spool, struct spool_put *put,
                                            const struct spool_target *target)
 {
@@ -155,6 +163,7 @@ static struct spool_holding *transient_new(struct spool *spool, struct spool_put
     holding->put = put;
     holding->deadline.fire = transient_deadline;
     holding->entry.transient = true;
+    holding->entry.in_doubt = transient_is_in_doubt(spool);
     holding->entry.wait = put->wait;
     holding->entry.deadline_ms = put->deadline_ms;
     return holding;

@@ -161,6 +161,13 @@ static void sqlite_close(struct spool_backend *backend)
 
 /* ---- open ---- */
 
+static int64_t sqlite_doubt_ms(const struct spool_backend *backend)
+{
+    const struct sqlite_spool *spool = (const struct sqlite_spool *)backend;
+
+    return spool->created ? 0 : spool->settings.window_ms;
+}
+
 static const struct spool_operations sqlite_operations = {
     .close = sqlite_close,
     .configure = sqlite_configure,
@@ -172,6 +179,7 @@ static const struct spool_operations sqlite_operations = {
     .make_room = sqlite_make_room,
     .reserve = sqlite_reserve,
     .digest = sqlite_digest,
+    .doubt_ms = sqlite_doubt_ms,
     .reserve_id = sqlite_reserve_id,
     .put = sqlite_put,
     .record_put = sqlite_record_put,
@@ -231,6 +239,7 @@ static int open_in(struct sqlite_spool *spool, const struct key_file *keys, int 
     bool created = false;
 
     int result = database_open(spool, path, &created, ret_error);
+    spool->created = created;
     if (result == 0 && attempt > 0)
         sqlite_make_room(&spool->backend, attempt > 1);
     if (result == 0)

@@ -190,6 +190,7 @@ struct sqlite_spool {
     struct fresh_row fresh[SQLITE_FRESH]; /* by id modulo their number */
     struct spool_totals totals, totals_before;
     struct sqlite_state state, state_written;
+    bool created;    /* by this run: there was no earlier one */
     int64_t next_id; /* also counts ids that never get to disk */
 
     struct record_index records;

@@ -10,14 +10,18 @@
 
 #define SPANS ((size_t)3)
 #define SPANS_BYTES (SPANS * 8)
-/* In the last two ones' offsets, whose bits no body reaches: the seal covers spans, and not the column
- * batch. Older builds wrote none of these bits. */
+/* In the last two ones' offsets, whose bits no body reaches, and in the last one's length, which no
+ * header does: the seal covers spans, and not the column batch. Older builds wrote none of these bits, and
+ * read a facility of that length as an empty one. */
 #define SPANS_AT (SPANS_BYTES - 8)
 #define SPANS_FLAGGED UINT8_C(0x80)
 #define SPANS_BATCH UINT8_C(0x40)
 #define SPANS_VERDICT_AT (SPANS_BYTES - 16)
 #define SPANS_VERDICT UINT8_C(0x80) /* keep_verdict */
 #define SPANS_FLAGS (UINT32_C(0xc0) << 24)
+#define SPANS_SET_AT (SPANS_BYTES - 4) /* character_set, below SPANS_NORMALISE */
+#define SPANS_NORMALISE UINT8_C(0x80)
+#define SPANS_LENGTH (UINT32_C(0xff) << 24)
 
 /* ---- where the header's fields are in the body ---- */
 
@@ -42,7 +46,7 @@ static void spans_write(const struct message *message, uint8_t out[SPANS_BYTES])
     memset(out, 0, SPANS_BYTES);
     for (size_t i = 0; i < SPANS; i++) {
         uintptr_t at = (uintptr_t)fields[i].data;
-        if (fields[i].length == 0 || at < body ||
+        if (fields[i].length == 0 || (fields[i].length & SPANS_LENGTH) != 0 || at < body ||
             at - body + fields[i].length > message->body.length)
             continue;
         put_u32(out + (size_t)8 * i, at - body);
@@ -50,6 +54,8 @@ static void spans_write(const struct message *message, uint8_t out[SPANS_BYTES])
     }
     out[SPANS_AT] |= SPANS_FLAGGED | (message->batch ? SPANS_BATCH : 0);
     out[SPANS_VERDICT_AT] |= message->keep_verdict ? SPANS_VERDICT : 0;
+    out[SPANS_SET_AT] = (uint8_t)(message->character_set & ~SPANS_NORMALISE) |
+                        (message->normalise_segment_ends ? SPANS_NORMALISE : 0);
 }
 
 /* Whether the column says what was sealed. */
@@ -67,7 +73,7 @@ static struct span span_read(struct span spans, size_t which, struct span body)
 
     if (spans.length != SPANS_BYTES)
         return span_of(NULL, 0);
-    size_t offset = get_u32(in) & ~SPANS_FLAGS, length = get_u32(in + 4);
+    size_t offset = get_u32(in) & ~SPANS_FLAGS, length = get_u32(in + 4) & ~SPANS_LENGTH;
     if (offset > body.length || length > body.length - offset)
         return span_of(NULL, 0);
     return span_of(body.data + offset, length);
@@ -208,8 +214,13 @@ static struct message *message_of(struct sqlite_spool *spool, const struct row_v
     message->message_type = span_read(view->spans, 1, message->body);
     message->facility = span_read(view->spans, 2, message->body);
     message->batch = view->batch;
-    message->keep_verdict = view->spans.length == SPANS_BYTES &&
-                            ((uint8_t)view->spans.data[SPANS_VERDICT_AT] & SPANS_VERDICT) != 0;
+    if (view->spans.length == SPANS_BYTES) {
+        uint8_t set = (uint8_t)view->spans.data[SPANS_SET_AT];
+
+        message->keep_verdict = ((uint8_t)view->spans.data[SPANS_VERDICT_AT] & SPANS_VERDICT) != 0;
+        message->character_set = set & (uint8_t)~SPANS_NORMALISE;
+        message->normalise_segment_ends = (set & SPANS_NORMALISE) != 0;
+    }
     message->received_wall_ms = view->received_ms;
     message->connection = row_connection(spool, view);
     return message;

@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define VERDICT_REASON_BYTES 160
+
 enum verdict_kind {
     VERDICT_ACCEPTED,
     VERDICT_REFUSED,  /* another try would not cure it: dead letter */
@@ -39,11 +41,12 @@ struct verdict {
     char code[3];       /* the store's MSA-1; "" when no HL7 came */
     int error_code;     /* ERR-3.1; 0: none */
     char error_location[32]; /* ERR-2, printable ASCII only */
-    char reason[96]; /* ours, for logs and mllpctl: "HTTP 503", "connection refused"; no content */
+    char reason
+        [VERDICT_REASON_BYTES]; /* ours, for logs and mllpctl: "HTTP 503", "connection refused"; no content */
     int64_t retry_after_ms;      /* 0: the store didn't say */
     struct answer_bytes *answer; /* the store's HL7 answer (ER7, without framing), or an error body;
                                     NULL: none. answer_is_hl7 says which. One reference. */
-    bool answer_is_hl7;
+    bool answer_is_hl7;          /* and about this message: another's is kept, never passed on */
 };
 
 const char *verdict_kind_text(enum verdict_kind kind); /* "accepted" */

@@ -43,7 +43,7 @@ struct script_attempt {
     struct store_attempt attempt; /* first */
     struct world *world;
     uint64_t id;
-    size_t *progress;
+    struct store_progress *progress;
     void (*on_done)(void *context, struct verdict *verdict);
     void *context;
 };
@@ -120,8 +120,9 @@ static inline uint64_t script_id(const struct message *message)
 }
 
 static inline struct store_attempt *
-script_deliver(struct store *store, struct message *message, size_t *progress, int64_t deadline_ms,
-               void (*on_done)(void *context, struct verdict *verdict), void *context)
+script_deliver(struct store *store, struct message *message, struct store_progress *progress,
+               int64_t deadline_ms, void (*on_done)(void *context, struct verdict *verdict),
+               void *context)
 {
     struct script_store *script = (struct script_store *)(void *)store;
     struct world *world = script->world;
@@ -166,6 +167,7 @@ static inline void script_cancel(struct store_attempt *attempt)
     struct script_attempt *mine = (struct script_attempt *)(void *)attempt;
 
     note(mine->world, "cancel", mine->id);
+    mine->progress->part_in_doubt = true;
     script_forget(mine);
     free(mine);
 }

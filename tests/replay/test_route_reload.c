@@ -582,12 +582,14 @@ static void each_allocation_of_a_reload(void **state)
 static void each_setting_of_a_store_counts(void **state)
 {
     struct config_store *a, *b;
-    char text[] = "text", header[] = "A: b";
-    char *items[] = {header};
+    char text[] = "text", header[] = "A: b", label[] = "a=b";
+    char *items[] = {header}, *labels[] = {label};
     struct config_status_verdict verdicts[] = {{.status = 409, .verdict = CONFIG_VERDICT_RETRY}};
     struct config_store full = {.name = text,
                                 .url = text,
+                                .dataset = text,
                                 .headers = {.items = items, .count = 1, .present = true},
+                                .labels = {.items = labels, .count = 1, .present = true},
                                 .verdicts = verdicts,
                                 .verdict_count = 1};
 
@@ -604,6 +606,15 @@ static void each_setting_of_a_store_counts(void **state)
     b->url[0] = 'x';
     assert_false(settings_equal(a, b));
     b->url[0] = 't';
+    b->dataset[0] = 'x';
+    assert_false(settings_equal(a, b));
+    b->dataset[0] = 't';
+    b->labels.items[0][0] = 'x';
+    assert_false(settings_equal(a, b));
+    b->labels.items[0][0] = 'a';
+    b->maximum_request_bytes = 1;
+    assert_false(settings_equal(a, b));
+    b->maximum_request_bytes = 0;
     b->allow_plain = true;
     assert_false(settings_equal(a, b));
     b->allow_plain = false;
@@ -615,7 +626,7 @@ static void each_setting_of_a_store_counts(void **state)
     settings_free(a);
     settings_free(b);
     settings_free(NULL);
-    for (int works = 0; works < 3; works++) {
+    for (int works = 0; works < 4; works++) {
         calloc_fails = works;
         assert_null(settings_copy(&full));
         calloc_fails = -1;

@@ -76,13 +76,13 @@ static void the_progress_of_a_split_batch_is_kept(void **state)
     struct world *world = *state;
 
     enter(world, "a", 1);
-    *world->attempts[0]->progress = 7;
+    world->attempts[0]->progress->parts = 7;
     verdict(world, 1, &failed);
     advance(world, 100);
-    assert_int_equal(*world->attempts[0]->progress, 7);
+    assert_int_equal(world->attempts[0]->progress->parts, 7);
     verdict(world, 1, &accepted);
     enter(world, "a", 2);
-    assert_int_equal(*world->attempts[0]->progress, 0);
+    assert_int_equal(world->attempts[0]->progress->parts, 0);
 }
 
 static void one_lost_connection_makes_no_noise(void **state)

@@ -24,7 +24,8 @@ struct config_case {
 #define GOOD_TLS                                                                                   \
     "tls = ( { name = \"t\"; certificate = \"c\"; key = \"k\"; client_ca = \"ca\"; } );"
 #define GOOD_PEERS                                                                                 \
-    "peers = ( { name = \"p\"; addresses = [ \"10.0.0.0/8\" ]; certificates = [ \"dns:a\" ]; } );"
+    "peers = ( { name = \"p\"; addresses = [ \"10.0.0.0/8\" ]; certificates = [ \"dns:a\" ]; "     \
+    "maximum_message_bytes = 32768; } );"
 #define GOOD_LISTENERS                                                                             \
     "listeners = ( { name = \"l\"; address = \"127.0.0.1:2575\"; tls = \"t\"; "                    \
     "peers = [ \"p\" ]; } );"

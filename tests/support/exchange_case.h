@@ -39,7 +39,7 @@ static inline void exchange_case_init(struct exchange_case *each)
         .listener = {.name = TEXT("adt")},
         .sequence_last = SEQUENCE_NONE,
     };
-    each->policy = (struct exchange_policy){&each->listener, &each->peer, NULL, 0};
+    each->policy = (struct exchange_policy){.listener = &each->listener, .peer = &each->peer};
     buffer_init(&each->scratch, 8u << 20);
     buffer_init(&each->out, 16u << 20);
 }

@@ -22,14 +22,15 @@ struct faulty_spool {
     struct spool_backend backend; /* first */
     struct spool_operations operations;
     struct spool_backend *inner;
-    atomic_int commit_error;  /* 0, or the negative errno of every commit */
-    atomic_int lease_error;   /* likewise of the next lease only */
-    atomic_int put_error;     /* of the bodies named above */
-    atomic_int settle_error;  /* of every settlement */
-    atomic_int answer_error;  /* of settlements with an answer */
-    atomic_bool disk_is_full; /* no space can be set aside */
-    atomic_bool has_reserve;  /* settlements succeed once it is given up */
-    bool broken;              /* the transaction can only be rolled back, as the contract says */
+    atomic_int commit_error;   /* 0, or the negative errno of every commit */
+    atomic_int lease_error;    /* likewise of the next lease only */
+    atomic_int put_error;      /* of the bodies named above */
+    atomic_int settle_error;   /* of every settlement */
+    atomic_int answer_error;   /* of settlements with an answer */
+    atomic_bool disk_is_full;  /* no space can be set aside */
+    atomic_bool has_reserve;   /* settlements succeed once it is given up */
+    bool broken;               /* the transaction can only be rolled back, as the contract says */
+    _Atomic(int64_t) doubt_ms; /* as if there had been an earlier run */
     atomic_int commits, failed_commits;
     atomic_int commit_delay_us; /* so that a group can gather */
 };
@@ -54,6 +55,11 @@ FAULTY_PASS(int, room, (struct spool_backend * backend, int64_t bytes, unsigned 
             (inner, bytes, rows))
 FAULTY_PASS(int, digest, (struct spool_backend * backend, struct message *message),
             (inner, message))
+static inline int64_t faulty_doubt_ms(const struct spool_backend *backend)
+{
+    return atomic_load(&((const struct faulty_spool *)backend)->doubt_ms);
+}
+
 FAULTY_PASS(uint64_t, reserve_id, (struct spool_backend * backend), (inner))
 FAULTY_PASS(int, record_put,
             (struct spool_backend * backend, const struct message *message,
@@ -210,6 +216,7 @@ static inline struct faulty_spool *faulty_spool_new(struct spool_backend *inner)
         .make_room = faulty_make_room,
         .reserve = faulty_reserve,
         .digest = faulty_digest,
+        .doubt_ms = faulty_doubt_ms,
         .reserve_id = faulty_reserve_id,
         .put = faulty_put,
         .record_put = faulty_record_put,

@@ -67,7 +67,7 @@ bool http2_store_make_pki(struct http2_store *store, const char *test_data)
            http2_store_run((const char *[]){script, "--quiet", store->directory, NULL});
 }
 
-/* Reads "port N", perhaps "proxy N", and "ready". */
+/* Reads "port N", perhaps "proxy N" and "plain N", and "ready". */
 static void read_port(const char *line, const char *word, int *ret_port)
 {
     size_t length = strlen(word);
@@ -89,6 +89,7 @@ static bool http2_store_wait(struct http2_store *store, int output_fd)
     while (!ready && fgets(line, sizeof(line), output) != NULL) {
         read_port(line, "port ", &store->port);
         read_port(line, "proxy ", &store->proxy_port);
+        read_port(line, "plain ", &store->plain_port);
         ready = strcmp(line, "ready\n") == 0;
     }
     fclose(output);
@@ -144,15 +145,33 @@ static bool http2_store_start_script(struct http2_store *store, const char *cons
     return http2_store_spawn(store, arguments);
 }
 
-bool http2_store_start(struct http2_store *store, const char *test_data, const char *const *options)
+static bool http2_store_start_node(struct http2_store *store, const char *test_data,
+                                   const char *name, const char *const *more,
+                                   const char *const *options)
 {
     char script[HTTP2_STORE_TEXT_BYTES];
+    const char *command[5] = {"node", script};
 
     if (!http2_store_run((const char *[]){"sh", "-c", "command -v node >/dev/null", NULL}))
         return false;
-    snprintf(script, sizeof(script), "%s/../support/http2_store.mjs", test_data);
-    return http2_store_start_script(store, (const char *[]){"node", script, NULL}, store->requests,
-                                    options);
+    snprintf(script, sizeof(script), "%s/../support/%s", test_data, name);
+    for (size_t i = 0; more[i] != NULL; i++)
+        command[2 + i] = more[i];
+    return http2_store_start_script(store, command, store->requests, options);
+}
+
+bool http2_store_start(struct http2_store *store, const char *test_data, const char *const *options)
+{
+    return http2_store_start_node(store, test_data, "http2_store.mjs", (const char *[]){NULL},
+                                  options);
+}
+
+bool http2_store_start_google(struct http2_store *store, const char *test_data,
+                              const char *const *options)
+{
+    return http2_store_start_node(store, test_data, "google_store.mjs",
+                                  (const char *[]){"--credentials", store->directory, NULL},
+                                  options);
 }
 
 bool http2_store_start_nginx(struct http2_store *store, const char *test_data,

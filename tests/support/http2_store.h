@@ -12,9 +12,9 @@
 #include <sys/types.h>
 
 struct http2_store {
-    char directory[64]; /* the PKI is in it */
-    char requests[96];  /* NNNN.json and NNNN.body */
-    int port, proxy_port;
+    char directory[64];               /* the PKI is in it */
+    char requests[96];                /* NNNN.json and NNNN.body */
+    int port, proxy_port, plain_port; /* plain_port: without TLS, where there is one */
     pid_t pid;
     int input; /* closing it ends the server */
 };
@@ -25,6 +25,9 @@ bool http2_store_make_pki(struct http2_store *store, const char *test_data);
  * PKI. False when node is missing (the caller skips, and says so) or the server doesn't start. */
 bool http2_store_start(struct http2_store *store, const char *test_data,
                        const char *const *options);
+/* tests/support/google_store.mjs instead, whose credential files are put into the directory. */
+bool http2_store_start_google(struct http2_store *store, const char *test_data,
+                              const char *const *options);
 /* nginx instead, by tests/support/nginx_store: a real server that answers everything with 204 and
  * keeps no record but, with "--bodies", the bodies. False when it is missing. */
 bool http2_store_start_nginx(struct http2_store *store, const char *test_data,

@@ -2,15 +2,18 @@
 // It is no model of a real store and no measure of speed: real HTTP/2 servers (nginx, nghttpd) are tested besides.
 //
 //   node http2_store.mjs --certificate F --key F [--client-ca F] [--http1] [--directory D]
-//                        [--proxy [--proxy-user U:P] [--proxy-status N]]
+//                        [--proxy [--proxy-user U:P] [--proxy-status N]] [--plain]
 //
 // HTTP/2 over TLS (HTTP/1.1 for clients that ask for it; --http1: that alone) on a free port of 127.0.0.1. Prints
-// "port N", with --proxy also "proxy N" (a CONNECT proxy), then "ready". Ends when its standard input ends.
+// "port N", with --proxy also "proxy N" (a CONNECT proxy), with --plain "plain N" (the same without TLS), then "ready".
+// Ends when its standard input ends.
 // --client-ca: clients must show a certificate of that CA. --directory: each request leaves NNNN.json (method, url,
 // headers, version, client's CN) and NNNN.body there before it is answered, and NNNN.gone if it was cancelled.
 //
-// What it does stands in the URL: /any/name?steps=A,B,C. The first request to that URL gets A, the second B, from the
-// third on C. A step is one of these, after any number of "delay:MS+" and "header:NAME=VALUE+" (URL-encoded value):
+// What it does stands in the URL (or, for clients that make the URL themselves, in the file "steps" of --directory):
+// /any/name?steps=A,B,C. The first request to that URL gets A, the second B, from the
+// third on C. A step is one of these, after any number of "delay:MS+", "header:NAME=VALUE+" (URL-encoded value) and
+// "status:N+" (for json):
 //   204  503  ...         that status, no body         503:json 200:html 200:text   with such a body
 //   AA AE AR CA CE CR     200, an HL7 answer with the request's MSH-10 (negative ones with ERR 207)
 //   foreign:AA            the same with another message's MSH-10
@@ -29,7 +32,7 @@
 //   huge:64               200 with so many MB          huge-hl7:64    the same as HL7
 //   redirect              302 to /elsewhere
 //   token:SECONDS         an OAuth2 answer: "token-N", N counts
-//   token-error:WORD      400 with that OAuth2 error   json:TEXT      200 with that JSON (URL-encoded)
+//   token-error:WORD      400 with that OAuth2 error   json:TEXT      200, or status:N+, with that JSON (URL-encoded)
 //   hl7:TEXT              200 with that HL7 text (URL-encoded), "{id}" in it being the request's MSH-10
 //   bearer:TOKEN          AA when that is the token, else 401
 import fs from 'node:fs';
@@ -46,7 +49,7 @@ const { values: options } = parseArgs({
         certificate: { type: 'string' }, key: { type: 'string' }, 'client-ca': { type: 'string' },
         http1: { type: 'boolean', default: false }, directory: { type: 'string' },
         proxy: { type: 'boolean', default: false }, 'proxy-user': { type: 'string' },
-        'proxy-status': { type: 'string' },
+        'proxy-status': { type: 'string' }, plain: { type: 'boolean', default: false },
     },
 });
 
@@ -79,7 +82,7 @@ function hl7Answer(kind, code, body) {
 }
 
 function cut(request) {
-    if (request.stream) request.stream.session.destroy();
+    if (request.stream) request.stream.session?.destroy();
     else request.socket.destroy();
 }
 
@@ -121,7 +124,7 @@ function answerToken(request, response, word, argument, headers) {
         send(response, 401, undefined, undefined, headers);
 }
 
-function act(step, request, response, headers) {
+function act(step, request, response, headers, status) {
     const [word, argument] = step.split(/:(.*)/s);
     const body = request.received;
     if (/^\d{3}$/.test(word)) {
@@ -157,7 +160,7 @@ function act(step, request, response, headers) {
         case 'redirect': return send(response, 302, undefined, undefined, { location: '/elsewhere', ...headers });
         case 'hl7':
             return send(response, 200, HL7, decodeURIComponent(argument).replace('{id}', messageIds(body)[0] ?? ''), headers);
-        case 'json': return send(response, 200, 'application/json', decodeURIComponent(argument), headers);
+        case 'json': return send(response, status, 'application/json', decodeURIComponent(argument), headers);
         case 'token': case 'token-error': case 'bearer':
             return answerToken(request, response, word, argument, headers);
         default: return send(response, 599, 'text/plain', `unknown step ${step}`, headers);
@@ -167,15 +170,22 @@ function act(step, request, response, headers) {
 function run(step, request, response) {
     const headers = {};
     let delay = 0;
-    for (let match; (match = /^(delay|header):([^+]*)\+(.*)$/s.exec(step)); step = match[3]) {
+    let status = 200;
+    for (let match; (match = /^(delay|header|status):([^+]*)\+(.*)$/s.exec(step)); step = match[3]) {
         if (match[1] === 'delay') delay = Number(match[2]);
+        else if (match[1] === 'status') status = Number(match[2]);
         else headers[match[2].split('=')[0]] = decodeURIComponent(match[2].split('=')[1]);
     }
-    setTimeout(() => act(step, request, response, headers), delay);
+    setTimeout(() => act(step, request, response, headers, status), delay);
+}
+
+function stepsOfFile() {
+    const file = path.join(options.directory ?? '', 'steps');
+    return options.directory && fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '200';
 }
 
 function nextStep(url) {
-    const steps = (/[?&]steps=([^&]*)/.exec(url)?.[1] ?? '200').split(',');
+    const steps = (/[?&]steps=([^&]*)/.exec(url)?.[1] ?? stepsOfFile()).split(',');
     const turn = turns.get(url) ?? 0;
     turns.set(url, turn + 1);
     return steps[Math.min(turn, steps.length - 1)];
@@ -235,6 +245,14 @@ function startProxy(ready) {
     });
 }
 
+function startPlain(ready) {
+    const plain = http.createServer(onRequest);
+    plain.listen(0, '127.0.0.1', () => {
+        console.log(`plain ${plain.address().port}`);
+        ready();
+    });
+}
+
 const tls = {
     cert: fs.readFileSync(options.certificate), key: fs.readFileSync(options.key), allowHTTP1: true,
     ...(options['client-ca']
@@ -246,8 +264,9 @@ server.on('tlsClientError', () => {});
 server.listen(0, '127.0.0.1', () => {
     console.log(`port ${server.address().port}`);
     const ready = () => console.log('ready');
-    if (options.proxy) startProxy(ready);
-    else ready();
+    const more = () => (options.plain ? startPlain(ready) : ready());
+    if (options.proxy) startProxy(more);
+    else more();
 });
 process.stdin.on('end', () => process.exit(0));
 process.stdin.resume();

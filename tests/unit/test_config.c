@@ -355,6 +355,8 @@ static void shipped_files_are_good(void **state)
                                         "tunnel-demo.cfg",
                                         "examples/two-hospitals-http.cfg",
                                         "examples/delivered.cfg",
+                                        "examples/google.cfg",
+                                        "examples/like-googles-adapter.cfg",
                                         "examples/behind-proxy.cfg",
                                         "examples/tunnel-strongswan.cfg",
                                         "examples/tunnel-aws.cfg",

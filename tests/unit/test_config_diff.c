@@ -54,11 +54,16 @@ static void reloadable_changes_are_counted(void **state)
               "gateway = { log_level = \"debug\"; drain_deadline_ms = 1; dns_refresh_s = 5; };"},
          3},
         {{.peers =
-              "peers = ( { name = \"p\"; addresses = [ \"10.0.0.0/9\" ]; certificates = [ \"dns:a\" ]; } );"},
+              "peers = ( { name = \"p\"; addresses = [ \"10.0.0.0/9\" ]; certificates = [ \"dns:a\" ]; maximum_message_bytes = 32768; } );"},
          1},
-        {{.peers = "peers = ( { name = \"p\"; addresses = [ \"10.0.0.0/8\" ]; } );"}, 1},
         {{.peers =
-              "peers = ( { name = \"p\"; addresses = [ \"10.0.0.0/8\" ]; certificates = [ \"dns:a\" ]; }, { name = \"q\"; addresses = [ \"192.0.2.1\" ]; } );"},
+              "peers = ( { name = \"p\"; addresses = [ \"10.0.0.0/8\" ]; maximum_message_bytes = 32768; } );"},
+         1},
+        {{.peers =
+              "peers = ( { name = \"p\"; addresses = [ \"10.0.0.0/8\" ]; certificates = [ \"dns:a\" ]; maximum_message_bytes = 32768; character_set = \"8859/1\"; } );"},
+         1},
+        {{.peers =
+              "peers = ( { name = \"p\"; addresses = [ \"10.0.0.0/8\" ]; certificates = [ \"dns:a\" ]; maximum_message_bytes = 32768; }, { name = \"q\"; addresses = [ \"192.0.2.1\" ]; } );"},
          1},
         {{.tls =
               "tls = ( { name = \"t\"; certificate = \"c2\"; key = \"k2\"; client_ca = \"ca\"; crl = \"r\"; crl_required = true; } );"},

@@ -73,7 +73,8 @@ static struct store *open_store(const char *name, const char *steps)
     return store;
 }
 
-static struct verdict deliver_to(struct store *store, struct message *message, size_t *progress)
+static struct verdict deliver_to(struct store *store, struct message *message,
+                                 struct store_progress *progress)
 {
     unsigned left = 1;
     struct outcome outcome = {.left = &left};
@@ -424,7 +425,8 @@ static void batches_are_split(void **state)
     unsigned number = http2_store_requests(&server) + 1;
     struct message *message = message_of(BATCH, sizeof(BATCH) - 1, "B7");
     struct store *store = open_store("split", "AA,503,AA");
-    size_t progress = 0, length = 0;
+    struct store_progress progress = {0};
+    size_t length = 0;
     struct verdict verdict;
     char *body;
 
@@ -432,11 +434,11 @@ static void batches_are_split(void **state)
     message->batch = true;
     verdict = deliver_to(store, message, &progress);
     assert_int_equal(verdict.kind, VERDICT_RETRY);
-    assert_int_equal(progress, 1);
+    assert_int_equal(progress.parts, 1);
     verdict_clear(&verdict);
     verdict = deliver_to(store, message, &progress);
     assert_int_equal(verdict.kind, VERDICT_ACCEPTED);
-    assert_int_equal(progress, 3);
+    assert_int_equal(progress.parts, 3);
     verdict_clear(&verdict);
     assert_int_equal(http2_store_requests(&server), number + 3);
     assert_header(number, "\"idempotency-key\":\"" HEX "-1\"");
@@ -449,10 +451,10 @@ static void batches_are_split(void **state)
     store_free(&store);
 
     store = open_store("split-refused", "AA,AE,AA");
-    progress = 0;
+    progress = (struct store_progress){0};
     verdict = deliver_to(store, message, &progress);
     assert_int_equal(verdict.kind, VERDICT_REFUSED);
-    assert_int_equal(progress, 1);
+    assert_int_equal(progress.parts, 1);
     verdict_clear(&verdict);
     store_free(&store);
     message_release(&message);

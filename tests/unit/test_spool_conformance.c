@@ -557,6 +557,19 @@ static void the_digest_is_the_same_after_a_restart(struct bench *bench)
     message_release(&two);
 }
 
+/* A spool in memory has none, and neither has one that this run has made. */
+static void there_may_have_been_an_earlier_run(struct bench *bench)
+{
+    assert_int_equal(spool_backend_doubt_ms(bench->backend), 0);
+    put(bench, "r/p", "A|");
+    bench_reopen(bench);
+    assert_int_equal(spool_backend_doubt_ms(bench->backend), bench->sqlite ? WINDOW_MS : 0);
+    if (bench->sqlite) {
+        assert_int_equal(lease(bench, "r/p", 1, 1000), 1);
+        assert_int_equal(bench->taken.rows[0].connection, 0);
+    }
+}
+
 static void discard_forgets_the_record(struct bench *bench)
 {
     struct message *message = make_message("peer", "A|ADT||", 0);
@@ -910,6 +923,64 @@ static void large_and_empty_bodies(struct bench *bench)
     message_release(&empty);
 }
 
+static uint64_t put_of_set(struct bench *bench, const char *text, uint8_t set, bool normalise)
+{
+    struct message *message = make_message("peer", text, 0);
+    uint64_t id = 0;
+
+    message->character_set = set;
+    message->normalise_segment_ends = normalise;
+    assert_int_equal(spool_backend_digest(bench->backend, message), 0);
+    begin(bench);
+    assert_int_equal(
+        spool_backend_put(bench->backend, message, "r", "r/p", false, bench->now_ms, &id), 0);
+    commit(bench);
+    message_release(&message);
+    return id;
+}
+
+static void expect_set(struct bench *bench, uint64_t id, uint8_t set, bool normalise)
+{
+    struct answer_bytes *answer = NULL;
+    struct message *found = NULL;
+    struct spool_row row;
+
+    assert_int_equal(spool_backend_show(bench->backend, id, &row, &found, &answer), 0);
+    assert_non_null(found);
+    assert_int_equal(found->character_set, set);
+    assert_int_equal(found->normalise_segment_ends, normalise);
+    assert_true(span_equal_string(found->facility, "STM"));
+    spool_row_clear(&row);
+    message_release(&found);
+    answer_bytes_release(&answer);
+}
+
+/* A message is converted by what was said of its sender when it came. */
+static void the_senders_set_travels_along(struct bench *bench)
+{
+    const struct verdict refused = {.kind = VERDICT_REFUSED};
+    static const uint8_t sets[] = {0, 21, 127, 2};
+    uint64_t ids[4], moved = 0, end = 0;
+
+    for (size_t i = 0; i < 4; i++)
+        ids[i] = put_of_set(bench, "A|ADT|STM|x", sets[i], i % 2 == 1);
+    bench_reopen(bench);
+    for (size_t i = 0; i < 4; i++)
+        expect_set(bench, ids[i], sets[i], i % 2 == 1);
+    lease(bench, "r/p", 1, 1000);
+    assert_int_equal(settle_with(bench, ids[0], &refused, 0, false, false), 0);
+    assert_int_equal(lease(bench, "r/p", 1, 1000), 1);
+    assert_int_equal(settle_with(bench, ids[1], &refused, 0, false, false), 0);
+    assert_int_equal(replay(bench, ids[1], true, &end), 0);
+    expect_set(bench, end, 21, true);
+    begin(bench);
+    assert_int_equal(spool_backend_move(bench->backend, "r", "s", &moved), 0);
+    commit(bench);
+    bench_reopen(bench);
+    expect_set(bench, end, 21, true);
+    expect_set(bench, ids[2], 127, false);
+}
+
 /* ---- the random walk ---- */
 
 static uint32_t draw(uint64_t *random, uint32_t below)
@@ -1138,6 +1209,7 @@ static void run(void (*test)(struct bench *bench), bool sqlite)
     X(records_have_a_window)                                                                       \
     X(a_record_is_one_listener_s)                                                                  \
     X(the_digest_is_the_same_after_a_restart)                                                      \
+    X(there_may_have_been_an_earlier_run)                                                          \
     X(discard_forgets_the_record)                                                                  \
     X(a_route_moves_as_a_whole)                                                                    \
     X(a_route_moves_in_slices)                                                                     \
@@ -1149,7 +1221,8 @@ static void run(void (*test)(struct bench *bench), bool sqlite)
     X(lists_are_filtered_and_paged)                                                                \
     X(statistics_follow)                                                                           \
     X(ids_are_not_used_again)                                                                      \
-    X(large_and_empty_bodies)
+    X(large_and_empty_bodies)                                                                      \
+    X(the_senders_set_travels_along)
 
 #define WRAP(name)                                                                                 \
     static void memory_##name(void **state)                                                        \

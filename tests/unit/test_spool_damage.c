@@ -199,7 +199,8 @@ static void what_cannot_be_counted_stops_nothing(void **state)
     assert_int_equal(((struct sqlite_spool *)backend)->epoch_count, 2);
 }
 
-/* Older builds said only in the column, which no seal covers, whether a message is a batch. */
+/* Older builds said only in the column, which no seal covers, whether a message is a batch; and nothing of
+ * the sender's character set. */
 static void a_batch_of_an_older_build_is_one(void **state)
 {
     struct message *message = make_message(), *found = NULL;
@@ -226,6 +227,8 @@ static void a_batch_of_an_older_build_is_one(void **state)
     assert_non_null(found);
     assert_true(found->batch);
     assert_false(found->keep_verdict);
+    assert_int_equal(found->character_set, 0);
+    assert_false(found->normalise_segment_ends);
     spool_row_clear(&row);
     message_release(&found);
     message_release(&message);

@@ -943,6 +943,46 @@ static void delivered_failures_are_tried_anew(void **state)
     assert_int_equal(totals().dead, 0);
 }
 
+/* What an earlier run had under way when it ended may be at the store: rows that it left, and for a while
+ * whatever a sender repeats. */
+static void an_earlier_runs_messages_are_in_doubt(void **state)
+{
+    (void)state;
+    start_plain();
+    struct spool_put *put = make_put("A|", "r/p", 0);
+    put->message->connection = 99; /* of this run */
+    spool_put(bench->spool, put);
+    put_delivered("B|", "r/q", true, 20000);
+    EVENTUALLY(bench->entry_count == 2);
+    assert_false(bench->entries[0]->in_doubt);
+    assert_false(bench->entries[1]->in_doubt); /* there was no earlier run */
+    release(0);
+    settle(1, VERDICT_REFUSED);
+    EVENTUALLY(bench->entry_count == 3); /* the row again, read this time */
+    assert_false(bench->entries[2]->in_doubt);
+    settle(2, VERDICT_ACCEPTED);
+
+    atomic_store(&bench->faulty->doubt_ms, 3600000);
+    put_stored("C|", "r/p"); /* without a connection, as after a restart */
+    put_delivered("B|", "r/q", true, 20000);
+    EVENTUALLY(bench->entry_count == 5);
+    size_t stored = bench->entries[3]->transient ? 4 : 3;
+    assert_false(bench->entries[stored]->in_doubt); /* as it came in */
+    assert_true(bench->entries[7 - stored]->in_doubt);
+    release(stored);
+    settle(7 - stored, VERDICT_REFUSED);
+    EVENTUALLY(bench->entry_count == 6);
+    assert_true(bench->entries[5]->in_doubt); /* as it is read */
+    settle(5, VERDICT_ACCEPTED);
+
+    atomic_store(&bench->faulty->doubt_ms, 1); /* the window has passed */
+    pause_ms(2);
+    put_delivered("B|", "r/q", true, 20000);
+    EVENTUALLY(bench->entry_count == 7);
+    assert_false(bench->entries[6]->in_doubt);
+    settle(6, VERDICT_ACCEPTED);
+}
+
 static void a_copy_waits_for_the_first_ones_outcome(void **state)
 {
     (void)state;
@@ -1451,6 +1491,7 @@ int main(void)
         TEST(delivered_failures_are_tried_anew),
         TEST(a_sequence_number_is_on_disk_before_the_answer),
         TEST(a_sequence_number_that_cannot_be_written_holds_up_no_answer),
+        TEST(an_earlier_runs_messages_are_in_doubt),
         TEST(a_copy_waits_for_the_first_ones_outcome),
         TEST(delivered_waits_behind_what_is_stored),
         TEST(delivered_has_a_deadline_while_it_waits),

@@ -1,6 +1,6 @@
 /* links: http loop base config */
 /* OAuth2 client credentials against the stand-in of tests/support/http2_store.mjs. */
-#include "http/token.h"
+#include "http/client_credentials.h"
 #include "support/http2_store.h"
 
 #include <setjmp.h>
@@ -16,6 +16,7 @@ static struct http2_store server;
 static struct loop *loop;
 static struct http_client *client;
 static struct http_origin *origin;
+static struct token_grant *grant; /* of the last source_of() */
 
 static bool running;
 
@@ -42,13 +43,15 @@ static void on_token(struct token_waiter *waiter, const char *token, int status,
 
 static struct token_source *source_of(const char *name, const char *steps)
 {
-    const struct token_settings settings = {.token_url = http2_store_url(&server, name, steps),
-                                            .client_id = "edge one",
-                                            .client_secret = "p:ss w%rd+",
-                                            .scope = "hl7.write other",
-                                            .audience = "https://store.example/"};
-    struct token_source *source = token_source_new(client, origin, &settings);
+    const struct client_credentials settings = {.token_url = http2_store_url(&server, name, steps),
+                                                .client_id = "edge one",
+                                                .client_secret = "p:ss w%rd+",
+                                                .scope = "hl7.write other",
+                                                .audience = "https://store.example/"};
+    struct token_source *source;
 
+    grant = client_credentials_grant_new(origin, &settings);
+    source = token_source_new(client, grant, NULL);
     assert_non_null(source);
     return source;
 }
@@ -246,9 +249,10 @@ static void a_failure_holds_for_a_second(void **state)
 
 static void a_transport_failure_is_told(void **state)
 {
-    const struct token_settings settings = {
+    const struct client_credentials settings = {
         .token_url = "https://127.0.0.1:1/", .client_id = "a", .client_secret = "b"};
-    struct token_source *source = token_source_new(client, origin, &settings);
+    struct token_source *source =
+        token_source_new(client, client_credentials_grant_new(origin, &settings), NULL);
     struct caller caller = get(source);
 
     (void)state;
@@ -265,7 +269,8 @@ static void a_new_secret_ends_the_hold_off(void **state)
 
     (void)state;
     assert_int_equal(get(source).status, 401);
-    token_source_set_secret(source, "new");
+    client_credentials_set_secret(grant, "new");
+    token_source_try_again(source);
     assert_int_equal(get(source).status, 200);
     json = http2_store_request(&server, before + 2, "json", NULL);
     assert_non_null(strstr(json, "\"Basic ZWRnZSUyMG9uZTpuZXc=\"")); /* edge%20one:new */

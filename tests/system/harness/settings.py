@@ -65,6 +65,10 @@ class Settings:
     def http_store(self, name, url, **values):
         return self._add(self.stores, name, {"type": "http", "url": url, **values})
 
+    def google_store(self, name, google, **values):
+        """The store of that name at a GoogleStore; None leaves a setting out."""
+        return self._add(self.stores, name, {"type": "google", **google.settings(name), **values})
+
     def route(self, name, origin, target, **values):
         return self._add(self.routes, name, {"from": origin, "to": target, **values})
 

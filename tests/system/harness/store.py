@@ -6,15 +6,14 @@ from . import places
 from .checks import at_end
 
 
-class HttpStore:
-    """url("name", "AA"): what it answers stands in the URL's steps, see the script's head.
-    wrapper: a command before it, as a namespace's."""
+class NodeServer:
+    """A script of tests/support that prints its ports and "ready", and records requests in its directory."""
 
-    def __init__(self, pki, *options, wrapper=()):
+    def __init__(self, script, pki, *options, wrapper=()):
         self.directory = places.fresh_directory("http")
         self.ca = pki.path("ca.pem")
         self.process = subprocess.Popen(
-            [*wrapper, "node", places.SOURCE / "tests/support/http2_store.mjs", "--certificate", pki.path("server.pem"),
+            [*wrapper, "node", places.SOURCE / "tests/support" / script, "--certificate", pki.path("server.pem"),
              "--key", pki.path("server.key"), "--directory", self.directory, *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         at_end(self.stop)
@@ -24,7 +23,7 @@ class HttpStore:
             if word == "ready":
                 break
             self.ports[word] = int(number)
-        assert "port" in self.ports, "the HTTP store did not start"
+        assert "port" in self.ports, f"{script} did not start"
 
     def __enter__(self):
         return self
@@ -39,17 +38,26 @@ class HttpStore:
         self.process.stdin.close()
         self.process.stdout.close()
 
+    def recorded(self):
+        """(description, the file's path without its suffix) of each request so far, in the order of their arrival."""
+        return [(json.loads(path.read_text()), path.with_suffix(""))
+                for path in sorted(self.directory.glob("*.json"), key=lambda p: int(p.stem))]
+
+
+class HttpStore(NodeServer):
+    """url("name", "AA"): what it answers stands in the URL's steps, see the script's head.
+    wrapper: a command before it, as a namespace's."""
+
+    def __init__(self, pki, *options, wrapper=()):
+        super().__init__("http2_store.mjs", pki, *options, wrapper=wrapper)
+
     def url(self, name, steps="200"):
         return f"https://localhost:{self.ports['port']}/{name}?steps={steps}"
 
     def requests(self, name=""):
         """(description, body) of each request to /NAME so far, in the order of their arrival."""
-        found = []
-        for path in sorted(self.directory.glob("*.json"), key=lambda p: int(p.stem)):
-            about = json.loads(path.read_text())
-            if not name or about["url"].startswith(f"/{name}?"):
-                found.append((about, path.with_suffix(".body").read_bytes()))
-        return found
+        return [(about, path.with_suffix(".body").read_bytes()) for about, path in self.recorded()
+                if not name or about["url"].startswith(f"/{name}?")]
 
     def bodies(self, name=""):
         return [body for _, body in self.requests(name)]
