@@ -141,6 +141,12 @@ bool charset_has_escapes(enum charset charset)
     return charset == CHARSET_JIS || charset == CHARSET_JIS_MORE;
 }
 
+bool charset_has_single_bytes(enum charset charset)
+{
+    return (charset >= CHARSET_8859_1 && charset <= CHARSET_8859_15) ||
+           (charset >= CHARSET_WINDOWS_1250 && charset <= CHARSET_WINDOWS_874);
+}
+
 bool charset_is_part_of(enum charset charset, enum charset larger)
 {
     return larger != CHARSET_NONE && charset_row(charset)->part_of == larger;

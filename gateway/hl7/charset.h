@@ -59,6 +59,8 @@ const char *charset_iana(enum charset charset);
 const char *charset_iconv(enum charset charset);
 /* Whether it switches by escape sequences, so that bytes below 0x80 may be anything. */
 bool charset_has_escapes(enum charset charset);
+/* Whether each byte is a character by itself. */
+bool charset_has_single_bytes(enum charset charset);
 /* The larger set in which each character of charset has the same bytes; CHARSET_NONE: none known. */
 bool charset_is_part_of(enum charset charset, enum charset larger);
 

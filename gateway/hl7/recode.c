@@ -78,20 +78,29 @@ static enum recode_problem recode_of_set(struct recode_case *each, enum charset 
     return RECODE_OK;
 }
 
+/* What the operator says of the peer. Two bytes of GBK may be UTF-8 by chance, and then they are GBK's. */
+static enum recode_problem recode_of_peer(struct recode_case *each, enum charset peer)
+{
+    const size_t none = each->message.length;
+    bool utf8 = each->look.high < none && each->look.broken == none && each->look.escape == none;
+
+    return recode_of_set(each, utf8 && charset_has_single_bytes(peer) ? CHARSET_UTF_8 : peer);
+}
+
 static enum recode_problem recode_choose_set(struct recode_case *each)
 {
     enum charset peer = each->rules->peer, named = CHARSET_NONE;
 
     switch (charset_of_header(&each->msh, &named)) {
     case CHARSET_CLAIM_NOTHING:
-        return peer == CHARSET_NONE ? recode_of_nothing(each) : recode_of_set(each, peer);
+        return peer == CHARSET_NONE ? recode_of_nothing(each) : recode_of_peer(each, peer);
     case CHARSET_CLAIM_ONE:
         each->recode.rename = named != CHARSET_UTF_8;
         return recode_of_set(each, charset_is_part_of(named, peer) ? peer : named);
     default:
         each->recode.rename = true;
         if (peer != CHARSET_NONE)
-            return recode_of_set(each, peer);
+            return recode_of_peer(each, peer);
         if (recode_is_ascii(each))
             return recode_of_set(each, CHARSET_ASCII);
         return RECODE_SET_UNSUPPORTED;

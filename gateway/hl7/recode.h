@@ -12,6 +12,8 @@
  *   MSH-18 is empty or ASCII      `peer`; without one UTF-8, if they are that
  *   MSH-18 names an unknown set,  `peer`; without one only bytes that are ASCII
  *   or several (but Japan's)
+ *   but where `peer` is a set of  UTF-8, if they are that: no text in such a set has UTF-8's pattern all
+ *   single bytes                  through, and a sender that has changed to UTF-8 is seen by it
  * Every byte must be one of the set's characters: nothing is replaced or left out. Controls from
  * U+0080 to U+009F count as none (table 0211 means printable characters; they are the sign of another set).
  * What changes: the characters' bytes; MSH-18, which becomes "UNICODE UTF-8" where bytes were converted

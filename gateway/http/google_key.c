@@ -40,8 +40,7 @@ static bool key_is_out_of_memory(int error)
 
     return low == MBEDTLS_ERR_MPI_ALLOC_FAILED || low == MBEDTLS_ERR_ASN1_ALLOC_FAILED ||
            high == MBEDTLS_ERR_PEM_ALLOC_FAILED || high == MBEDTLS_ERR_PK_ALLOC_FAILED ||
-           high == MBEDTLS_ERR_PK_TYPE_MISMATCH ||
-           error == PSA_ERROR_INSUFFICIENT_MEMORY;
+           high == MBEDTLS_ERR_PK_TYPE_MISMATCH || error == PSA_ERROR_INSUFFICIENT_MEMORY;
 }
 
 int google_key_parse(const char *pem, psa_key_id_t *ret_key, char ret_words[128])

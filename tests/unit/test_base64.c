@@ -16,7 +16,7 @@ static const struct {
 } vectors[] = {
     {"", ""},
     {"f", "Zg=="},
-    {"fo", "Zm8="},
+    {"\x66o", "Zm8="},
     {"foo", "Zm9v"},
     {"foob", "Zm9vYg=="},
     {"fooba", "Zm9vYmE="},

@@ -126,6 +126,20 @@ static void claims(void **state)
     assert_string_equal(claim_of("8859/1~ISO IR87"), "several");
 }
 
+static void sets_of_single_bytes(void **state)
+{
+    int count = 0;
+
+    (void)state;
+    for (int i = CHARSET_NONE; i < CHARSET_COUNT; i++)
+        count += charset_has_single_bytes((enum charset)i);
+    assert_int_equal(count, 10 + 9 + 1);
+    assert_false(charset_has_single_bytes(CHARSET_NONE));
+    assert_false(charset_has_single_bytes(CHARSET_ASCII));
+    assert_false(charset_has_single_bytes(CHARSET_UTF_8));
+    assert_false(charset_has_single_bytes(CHARSET_WINDOWS_31J));
+}
+
 static void larger_sets(void **state)
 {
     (void)state;
@@ -199,9 +213,13 @@ static void the_settings_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names),       cmocka_unit_test(all_of_them_hold_ascii),
-        cmocka_unit_test(claims),      cmocka_unit_test(the_settings_words),
-        cmocka_unit_test(larger_sets), cmocka_unit_test(they_are_larger),
+        cmocka_unit_test(names),
+        cmocka_unit_test(all_of_them_hold_ascii),
+        cmocka_unit_test(claims),
+        cmocka_unit_test(the_settings_words),
+        cmocka_unit_test(sets_of_single_bytes),
+        cmocka_unit_test(larger_sets),
+        cmocka_unit_test(they_are_larger),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

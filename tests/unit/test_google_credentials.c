@@ -361,7 +361,8 @@ static void subject_tokens(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const struct google_source source = {.json_field = cases[i].json ? field : NULL};
         size_t length = strlen(cases[i].text);
-        char *text = malloc(length > 0 ? length : 1); /* what comes over HTTP has no NUL behind it */
+        char *text =
+            malloc(length > 0 ? length : 1); /* what comes over HTTP has no NUL behind it */
         const char *words = NULL;
         char *token = NULL;
         int result;

@@ -67,7 +67,7 @@ static void on_control(void *context, const struct http_result *result)
 }
 
 /* What it says then; json_decref() it. */
-static json_t *control(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static json_t *control(const char *format, ...)
 {
     char wanted[1024], url[128];
     json_t *answer = NULL;

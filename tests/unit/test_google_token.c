@@ -523,7 +523,8 @@ static void steps_have_one_deadline(void **state)
     struct caller caller = {.waiter.on_token = on_token, .left = &left};
 
     (void)state;
-    write_and_open(&source, external_by_url(json_step(200, "{\"id_token\":\"sub.ject\"}"), "hang"));
+    write_and_open(&source, external_by_url(json_step(200, "{\"id_token\":\"sub.ject\"}"),
+                                            "delay:5000+token:3600"));
     token_source_get(source.tokens, &caller.waiter);
     clock_manual_advance(&now, 20000);
     run_loop();
@@ -598,6 +599,26 @@ static void somebody_elses_server(void **state)
                         SERVER "HTTP 404 (without Metadata-Flavor: not Google's)");
     assert_string_equal(get_from_server("header:metadata-flavor=Google+404:html").words,
                         SERVER "HTTP 404 (no service account is attached to this machine)");
+}
+
+static void plain_http_takes_no_proxy(void **state)
+{
+    const struct http_origin_settings settings = {.ca_file = http2_store_file(&server, "ca.pem"),
+                                                  .proxy = "http://127.0.0.1:1",
+                                                  .connect_timeout_ms = 5000,
+                                                  .maximum_connections = 1};
+    struct http_origin *usual = origin;
+    struct source source;
+
+    (void)state;
+    origin = http_origin_new(client, &settings);
+    assert_non_null(origin);
+    assert_int_equal(get_from_server("header:metadata-flavor=Google+token:3600").status, 200);
+    open_kind(&source, "service_account", "token:3600");
+    assert_int_equal(get(source.tokens).waiter.failure, HTTP_CONNECT);
+    close_source(&source);
+    http_origin_free(&origin);
+    origin = usual;
 }
 
 static void no_server(void **state)
@@ -924,6 +945,7 @@ int main(void)
         cmocka_unit_test_setup(a_source_may_go_between_steps, start_test),
         cmocka_unit_test_setup(the_metadata_server, start_test),
         cmocka_unit_test_setup(somebody_elses_server, start_test),
+        cmocka_unit_test_setup(plain_http_takes_no_proxy, start_test),
         cmocka_unit_test_setup(no_server, start_test),
         cmocka_unit_test_setup(failures_say_what_to_do, start_test),
         cmocka_unit_test_setup(impersonations_that_fail, start_test),

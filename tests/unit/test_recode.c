@@ -271,11 +271,17 @@ static void msh_18(void **state)
            SPAN(HEAD "||||||" UTF8 "\rPID|ü\r"));
 }
 
-/* What the operator says of the peer decides, also where the bytes could be UTF-8 by chance. */
-static void the_peers_set_is_believed(void **state)
+/* What MSH-18 says decides, also where the bytes could be UTF-8; so does what the operator says of the peer
+ * where that may be by chance. A single letter of Latin-1 shows that it is Latin-1. */
+static void the_set_is_believed(void **state)
 {
     (void)state;
-    expect(SPAN(HEAD "\rPID|\xC3\xBC\r"), CHARSET_8859_1, SPAN(HEAD "||||||" UTF8 "\rPID|Ã¼\r"));
+    expect_untouched(SPAN(HEAD "\rPID|\xC3\xBC\r"), CHARSET_8859_1);
+    expect_untouched(SPAN(HEAD "||||||ASCII\rPID|\xC3\xBC\r"), CHARSET_WINDOWS_1252);
+    expect(SPAN(HEAD "||||||EBCDIC\rPID|\xC3\xBC\r"), CHARSET_8859_1,
+           SPAN(HEAD "||||||" UTF8 "\rPID|\xC3\xBC\r"));
+    expect(SPAN(HEAD "\rPID|\xC3\xBC|\xFC\r"), CHARSET_8859_1,
+           SPAN(HEAD "||||||" UTF8 "\rPID|Ã¼|ü\r"));
     expect(SPAN(HEAD "||||||8859/1\rPID|\xC3\xBC\r"), CHARSET_NONE,
            SPAN(HEAD "||||||" UTF8 "\rPID|Ã¼\r"));
     expect(SPAN(HEAD "\rPID|\xC1\xAA\xCD\xA8\r"), CHARSET_GB_18030, /* a famous one */
@@ -566,7 +572,7 @@ int main(void)
         cmocka_unit_test(utf8_is_not_copied),
         cmocka_unit_test(messages_of_japan),
         cmocka_unit_test(msh_18),
-        cmocka_unit_test(the_peers_set_is_believed),
+        cmocka_unit_test(the_set_is_believed),
         cmocka_unit_test(not_known),
         cmocka_unit_test(not_in_the_set),
         cmocka_unit_test(controls_are_another_sets_letters),

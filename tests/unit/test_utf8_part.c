@@ -1,4 +1,5 @@
 /* links: egress http spool loop hl7 base config */
+/* wrap: malloc */
 /* A message on its way to a store that takes only UTF-8: what is sent, what is refused, and the store's
  * answer on its way back. */
 #include "egress/utf8_part.h"
@@ -15,6 +16,16 @@
 #define HEAD "MSH|^~\\&|A|B|C|D|||ADT^A01|M1|P|2.5"
 #define UTF8 "UNICODE UTF-8"
 #define ANY_SIZE 1000000
+
+static int malloc_in = -1; /* calls until one fails; below 0: none does */
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+    return malloc_in >= 0 && malloc_in-- == 0 ? NULL : __real_malloc(size);
+}
 
 struct part_case {
     struct message *message;
@@ -173,6 +184,27 @@ static void the_answer_in_the_senders_set(void **state)
     finish(&each);
 }
 
+/* Another try, and no half of anything. */
+static void out_of_memory(void **state)
+{
+    int calls = 0;
+
+    (void)state;
+    for (bool good = false; !good; calls++) {
+        char *body = strdup(HEAD "||||||8859/1\rPID|\xFC\r");
+        struct part_case each = {.message = message_new("lab", "adt", body, strlen(body))};
+
+        malloc_in = calls;
+        good =
+            utf8_part_make(&each.made, each.message, each.message->body, ANY_SIZE, &each.verdict);
+        malloc_in = -1;
+        assert_true(good || each.verdict.kind == VERDICT_RETRY);
+        assert_true(good || (each.made.owned == NULL && each.made.control_id == NULL));
+        finish(&each);
+    }
+    assert_true(calls > 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +213,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_sent),
         cmocka_unit_test(the_control_id_as_it_is_sent),
         cmocka_unit_test(the_answer_in_the_senders_set),
+        cmocka_unit_test(out_of_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
