@@ -1,4 +1,5 @@
 /* links: egress http spool loop hl7 base config */
+/* wrap: malloc */
 #include "base/base64.h"
 #include "egress/google_verdict.h"
 
@@ -18,6 +19,16 @@
 #define DETAIL                                                                                     \
     "\"@type\":\"type.googleapis.com/google.cloud.healthcare.v1.hl7v2.IngestMessageErrorDetail\""
 #define INFO "\"@type\":\"type.googleapis.com/google.rpc.ErrorInfo\""
+
+static int malloc_in = -1; /* calls until one fails; below 0: none does */
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+    return malloc_in >= 0 && malloc_in-- == 0 ? NULL : __real_malloc(size);
+}
 
 static struct config_store store;
 static char project[] = "lab-1", location[] = "europe-west6", dataset[] = "clinical",
@@ -508,6 +519,54 @@ static void overrides_go_first(void **state)
     verdict_clear(&verdict);
 }
 
+/* ---- memory ---- */
+
+/* Each allocation of ours fails once (jansson 2.14 itself ends badly without memory): the verdict is the
+ * right one or a retry, and never an acceptance without the answer that was there. */
+static void out_of_memory_decides_nothing(void **state)
+{
+    static const struct {
+        int status;
+        const char *word, *hl7;
+        bool in_doubt;
+        enum verdict_kind kind;
+    } cases[] = {
+        {200, NULL, ACK("AA", "ID1"), false, VERDICT_ACCEPTED},
+        {200, NULL, ACK("AE", "ID1") ERR, false, VERDICT_REFUSED},
+        {400, "INVALID_ARGUMENT", ACK("AE", "ID1"), false, VERDICT_REFUSED},
+        {503, "UNAVAILABLE", ACK("AE", "ID1"), false, VERDICT_REFUSED},
+        {409, "ALREADY_EXISTS", ACK("AE", "ID1"), false, VERDICT_REFUSED},
+        {409, "ALREADY_EXISTS", ACK("AE", "ID1"), true, VERDICT_ACCEPTED},
+        {429, "RESOURCE_EXHAUSTED", NULL, false, VERDICT_RETRY},
+        {403, "PERMISSION_DENIED", NULL, false, VERDICT_OPERATOR},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *body = cases[i].word == NULL
+                               ? success(cases[i].hl7)
+                               : failure(cases[i].status, cases[i].word, cases[i].hl7);
+        bool whole = false;
+        int calls = 0;
+
+        for (; !whole; calls++) {
+            struct verdict verdict;
+
+            malloc_in = calls;
+            verdict = judge_with(NULL, 0, cases[i].in_doubt, HTTP_OK, cases[i].status, body);
+            whole = malloc_in >= 0;
+            malloc_in = -1;
+            if (verdict.kind != cases[i].kind && (whole || verdict.kind != VERDICT_RETRY))
+                fail_msg("%s, allocation %d: %s", body, calls, verdict_kind_text(verdict.kind));
+            assert_true(!verdict.answer_is_hl7 || verdict.answer != NULL);
+            if (cases[i].status == 200 && verdict.kind == VERDICT_ACCEPTED)
+                assert_true(verdict.answer_is_hl7);
+            verdict_clear(&verdict);
+        }
+        assert_true(calls > 1 || cases[i].in_doubt);
+    }
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -534,6 +593,7 @@ int main(void)
         cmocka_unit_test(faults_say_what_to_look_at),
         cmocka_unit_test(the_quota_project_is_named),
         cmocka_unit_test(overrides_go_first),
+        cmocka_unit_test(out_of_memory_decides_nothing),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }
