@@ -165,7 +165,7 @@ static enum recode_problem recode_check_ends(struct recode_case *each)
     /* The line feed may be the second half of a line end. */
     while (rest.data > each->message.data && rest.data[-1] == '\r')
         rest = span_of(rest.data - 1, rest.length + 1);
-    if (!recode_next_end(rest, each->recode.field, &end))
+    if (!recode_next_end(&each->recode, rest, &end))
         return RECODE_OK;
     each->recode.normalise = each->rules->normalise;
     each->bad = (size_t)(end.data - each->message.data);

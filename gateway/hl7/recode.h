@@ -19,7 +19,7 @@
  * What changes: the characters' bytes; MSH-18, which becomes "UNICODE UTF-8" where bytes were converted
  * or it named another set; with `normalise`, line ends with an LF in them, which become one CR; and a byte
  * order mark or white space in front of MSH goes. An LF inside of a field (text, no segment behind it) is
- * the sender's and stays.
+ * the sender's and stays (but between ISO 2022's escapes, where what will stand beside it is not known yet).
  * Conversions are iconv's (glibc), by the names in charset.h alone.
  * Threads: any. Memory: none; iconv loads its tables when a set is first used.
  */

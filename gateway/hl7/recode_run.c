@@ -23,8 +23,9 @@ static bool recode_is_name(const char *at, const char *end, char field)
     return true;
 }
 
-bool recode_next_end(struct span text, char field, struct span *ret_end)
+bool recode_next_end(const struct recode *recode, struct span text, struct span *ret_end)
 {
+    bool any = recode->converts && charset_has_escapes(recode->set);
     const char *start = text.data, *end = text.data + text.length, *at = start;
 
     while (at < end && (at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
@@ -36,7 +37,7 @@ bool recode_next_end(struct span text, char field, struct span *ret_end)
         returns = from < at;
         for (; at < end && (*at == '\r' || *at == '\n'); at++)
             returns |= *at == '\r';
-        if (returns || at == end || recode_is_name(at, end, field)) {
+        if (any || returns || at == end || recode_is_name(at, end, recode->field)) {
             *ret_end = span_of(from, (size_t)(at - from));
             return true;
         }
@@ -215,8 +216,7 @@ static enum recode_problem recode_run_lines(struct recode_run *run, const struct
     enum recode_problem problem = RECODE_OK;
     struct span end;
 
-    while (problem == RECODE_OK && recode->normalise &&
-           recode_next_end(text, recode->field, &end)) {
+    while (problem == RECODE_OK && recode->normalise && recode_next_end(recode, text, &end)) {
         size_t before = (size_t)(end.data - text.data);
         problem = recode_run_piece(run, span_of(text.data, before));
         recode_run_emit(run, span_of("\r", 1));

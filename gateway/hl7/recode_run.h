@@ -31,7 +31,8 @@ enum recode_problem recode_run_message(struct recode_run *run, const struct reco
                                        struct span message);
 
 /* The first line end with an LF in it that ends a segment: it has a CR as well, ends the message, or
- * a segment follows. text begins at a line end, or behind one. */
-bool recode_next_end(struct span text, char field, struct span *ret_end);
+ * a segment follows. Between escape sequences any does: what is around it is seen only when they are gone.
+ * text begins at a line end, or behind one. */
+bool recode_next_end(const struct recode *recode, struct span text, struct span *ret_end);
 
 #endif

@@ -440,10 +440,16 @@ static void line_ends(void **state)
                       RECODE_NOT_IN_SET, AT(HEAD "\nPID|"));
 }
 
-/* A line feed inside of a text is the sender's: no segment begins behind it. */
+/* A line feed inside of a text is the sender's: no segment begins behind it. Between escape sequences it is
+ * not known what will stand beside it. */
 static void line_feeds_in_text(void **state)
 {
     (void)state;
+    expect_problem(SPAN(HEAD "||||||~ISO IR87\rOBX|a\nb\x1B$B;3\x1B(B\r"), CHARSET_NONE,
+                   RECODE_SEGMENT_ENDS, AT(HEAD "||||||~ISO IR87\rOBX|a"));
+    expect_problem(SPAN(HEAD "||||||~ISO IR87\rOBX|a\n\x1B(BPID|\r"), CHARSET_NONE,
+                   RECODE_SEGMENT_ENDS, AT(HEAD "||||||~ISO IR87\rOBX|a"));
+    expect_untouched(SPAN(HEAD "\rOBX|a\nb\r"), CHARSET_JIS);
     expect_untouched(SPAN(HEAD "\rOBX|1|TX|||line 1\nline 2\nMSH6 positive|\r"), CHARSET_NONE);
     expect_normalised(SPAN(HEAD "\r\nOBX|1|TX|||line 1\nline 2|\r\n"), CHARSET_NONE,
                       HEAD "\rOBX|1|TX|||line 1\nline 2|\r");
