@@ -35,6 +35,7 @@
 //   nack:AE               400 with an hl7Nack     nack:AR:409   with that status
 //   nack-first            200 and hl7Ack, but MSA-1 is AE
 //   no-ack empty-ack      200 without an hl7Ack, with an empty one
+//   framed cut            an hl7Ack within MLLP framing; one with FS CR and VT in its MSA-3
 //   foreign foreign-nack  MSA-2 is another message's
 //   broken-json broken-base64 broken-nack not-hl7   200 (broken-nack: 400) that cannot be read
 //   no-token              200 without an access_token (token endpoints)

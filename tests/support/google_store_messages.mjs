@@ -27,6 +27,8 @@ export class HttpError extends Error {
     }
 }
 
+const base64Of = (text) => Buffer.from(text, 'utf8').toString('base64');
+
 function strictBase64(text) {
     const data = Buffer.from(String(text), 'base64');
     return data.toString('base64') === text ? data : null;
@@ -215,8 +217,10 @@ export class Stores {
             case 'no-ack': delete answer.hl7Ack; break;
             case 'empty-ack': answer.hl7Ack = ''; break;
             case 'foreign': answer.hl7Ack = acknowledgment(asked.data, 'AA', 'NOT-YOURS').toString('base64'); break;
+            case 'framed': answer.hl7Ack = base64Of(`\x0b${message.ack.toString('utf8')}\x1c\r`); break;
+            case 'cut': answer.hl7Ack = base64Of(`${message.ack.toString('utf8')}|a\x1c\rb\x0bc`); break;
             case 'broken-base64': answer.hl7Ack = `${answer.hl7Ack.slice(0, 10)}*${answer.hl7Ack.slice(11)}`; break;
-            case 'not-hl7': answer.hl7Ack = Buffer.from('\0\x01 nothing of the kind').toString('base64'); break;
+            case 'not-hl7': answer.hl7Ack = base64Of('\0\x01 nothing of the kind'); break;
             default: throw new HttpError(501, `unknown step ${word}`);
         }
         return answer;
