@@ -157,7 +157,7 @@ static json_t *tunnel_json(struct writer *writer, const struct tunnel *tunnel)
 
     writer->room = writer->share;
     put(writer, object, "name", json_string(tunnel->wanted->name));
-    put_text(writer, object, "settings", tunnel->wanted->settings);
+    put_text(writer, object, "settings", tunnel->settings);
     put(writer, object, "state", json_string(tunnel_state_text(tunnel->state)));
     put(writer, object, "in_state_ms", json_integer(writer->now_ms - tunnel->since_ms));
     if (ike != NULL)

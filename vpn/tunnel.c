@@ -12,6 +12,15 @@ void tunnel_init(struct tunnel *tunnel, const struct tunnel_wanted *wanted, int6
                               .last_in_ms = -1,
                               .last_out_ms = -1,
                               .ends_s = {SA_NOT_SAID, SA_NOT_SAID, SA_NOT_SAID}};
+    (void)tunnel_adopt_settings(tunnel);
+}
+
+bool tunnel_adopt_settings(struct tunnel *tunnel)
+{
+    if (strcmp(tunnel->settings, tunnel->wanted->settings) == 0)
+        return false;
+    memcpy(tunnel->settings, tunnel->wanted->settings, sizeof tunnel->settings);
+    return true;
 }
 
 static void free_child(struct tunnel_child *child)

@@ -97,6 +97,7 @@ struct tunnel_ike {
 
 struct tunnel {
     const struct tunnel_wanted *wanted;
+    char settings[SETTINGS_DIGEST_BYTES]; /* its SAs were set up with; wanted's, once those before have ended */
     enum tunnel_state state;
     enum tunnel_state known; /* the last one that was not unknown; TUNNEL_UNKNOWN: never any */
     int64_t since_ms;        /* in this state */
@@ -129,6 +130,8 @@ void tunnel_warning_text(const struct tunnel *tunnel, enum tunnel_warning warnin
 
 void tunnel_init(struct tunnel *tunnel, const struct tunnel_wanted *wanted, int64_t now_ms);
 void tunnel_free(struct tunnel *tunnel);
+/* What it is to be from now on is all there is. True when that is news. */
+bool tunnel_adopt_settings(struct tunnel *tunnel);
 /* Does this SA of charon's belong to it? */
 bool tunnel_is_named(const struct tunnel *tunnel, const char *sa_name);
 /* The IKE SA to show: that of an installed CHILD SA, else the newest there is; NULL: none. */

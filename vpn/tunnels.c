@@ -129,6 +129,14 @@ int tunnels_configure(struct tunnels *tunnels, int64_t now_ms, const struct tunn
     return 0;
 }
 
+void tunnels_adopt_settings(struct tunnels *tunnels, const char *name)
+{
+    struct tunnel *tunnel = find(tunnels, name);
+
+    if (tunnel != NULL && tunnel_adopt_settings(tunnel))
+        tunnels->version++;
+}
+
 size_t tunnels_count(const struct tunnels *tunnels)
 {
     return tunnels->count;
