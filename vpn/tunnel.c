@@ -35,6 +35,7 @@ void tunnel_free(struct tunnel *tunnel)
         free_child(&tunnel->children[i]);
     free(tunnel->children);
     free(tunnel->ikes);
+    tunnel_forget_losses(tunnel);
     *tunnel = (struct tunnel){0};
 }
 
@@ -325,10 +326,12 @@ static void drop_children(struct tunnel *tunnel, unsigned most)
         struct tunnel_child *child = &tunnel->children[i];
         const struct tunnel_ike *ike = find_ike(tunnel, child->ike);
         if (is_gone(child->fate, child->listed, &child->missed,
-                    fewer(most, ike != NULL && ike->itemized)))
+                    fewer(most, ike != NULL && ike->itemized))) {
+            tunnel_lose_child(tunnel, child);
             free_child(child);
-        else
+        } else {
             tunnel->children[kept++] = *child;
+        }
     }
     tunnel->child_count = kept;
 }
@@ -381,6 +384,7 @@ void tunnel_forget(struct tunnel *tunnel)
 {
     tunnel->heard = false;
     tunnel->listings = 0;
+    tunnel_forget_losses(tunnel);
     drop_ended(tunnel);
     for (size_t i = 0; i < tunnel->ike_count; i++) {
         tunnel->ikes[i].stale = true;

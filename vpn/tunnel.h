@@ -67,6 +67,13 @@ struct tunnel_wanted {
     size_t ike_proposal_count, esp_proposal_count;
 };
 
+/* What a CHILD SA carried that went. */
+struct tunnel_loss {
+    struct sa_selectors local, remote;
+    unsigned listings; /* in which nothing carried it */
+};
+#define TUNNEL_LOSSES_MAXIMUM 64u /* more are not told */
+
 enum tunnel_fate {
     TUNNEL_SA_THERE,
     TUNNEL_SA_REPLACED, /* rekeyed: still there, its successor counts */
@@ -107,6 +114,8 @@ struct tunnel {
     size_t ike_count;
     struct tunnel_child *children;
     size_t child_count;
+    struct tunnel_loss *losses; /* that nothing may have taken the place of */
+    size_t loss_count;
     uint64_t bytes_in, bytes_out, packets_in, packets_out;
     int64_t last_in_ms, last_out_ms; /* -1: never */
     uint64_t packets_out_then;       /* when the last packet came in, or it came up */
@@ -174,6 +183,12 @@ void tunnel_judge_ends(struct tunnel *tunnel, int64_t wall_s);
  * the listing. */
 const char *tunnel_silence(struct tunnel *tunnel, int64_t now_ms, enum tunnel_state was,
                            int64_t was_since_ms, char ret_text[ALERT_TEXT_BYTES]);
+/* This one goes; its selectors may be taken over. */
+void tunnel_lose_child(struct tunnel *tunnel, struct tunnel_child *child);
+void tunnel_forget_losses(struct tunnel *tunnel);
+/* After a listing: of a CHILD SA that went, while others carry on and none took its place for
+ * TUNNEL_LISTINGS_MISSED listings: words, once; NULL: of none. */
+const char *tunnel_lost(struct tunnel *tunnel, char ret_text[ALERT_TEXT_BYTES]);
 /* State and warnings anew. True when either changed. */
 bool tunnel_judge(struct tunnel *tunnel, int64_t now_ms);
 
