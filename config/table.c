@@ -273,7 +273,7 @@ const struct section config_sections[] = {
     ONE(admin, "What monitoring looks at.", false),
     MANY("tls", tls, tls, tls_count, "Certificates and rules for TLS listeners; a list.", false),
     ONE(tunneld, "The helper that keeps the tunnels, and what its silence means.", true),
-    MANY("tunnels", tunnel, tunnels, tunnel_count, "IPsec tunnels; a list. For presets see above.",
+    MANY("tunnels", tunnel, tunnels, tunnel_count, "IPsec tunnels; a list of at most 1024. For presets see above.",
          true),
     MANY("peers", peer, peers, peer_count, "Who may send; a list.", false),
     MANY("listeners", listener, listeners, listener_count, "Where MLLP comes in; a list.", false),
