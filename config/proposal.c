@@ -166,10 +166,11 @@ static bool is_of_strongswan_6(const char *name)
 static const char *unknown_word(const char *name, size_t position, char *ret_error)
 {
     if (is_of_strongswan_6(name)) {
-        return wrong(ret_error,
-                     "\"%s\", its word %zu, is a key exchange that strongSwan has from 6.0 on only, and none that can "
-                     "be set here: leave it out, and name a group that 5.9 has, too, as ecp384",
-                     name, position);
+        return wrong(
+            ret_error,
+            "\"%s\", its word %zu, is a key exchange that strongSwan has from 6.0 on only, and none that can "
+            "be set here: leave it out, and name a group that 5.9 has, too, as ecp384",
+            name, position);
     }
     const char *names[COUNT(words)];
     char guess[SUGGESTION_BYTES];

@@ -58,8 +58,8 @@ static const struct metric_family expiry_family = {
     .labels = {"tunnel", "of"},
 };
 
-static void set(struct metrics *metrics, const struct metric_family *family,
-                const char *tunnel, const char *direction, uint64_t value)
+static void set(struct metrics *metrics, const struct metric_family *family, const char *tunnel,
+                const char *direction, uint64_t value)
 {
     const char *values[] = {tunnel, direction};
 

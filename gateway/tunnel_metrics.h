@@ -8,7 +8,8 @@
 #include "admission/tunnel_view.h"
 #include "base/metrics.h"
 
-void tunnel_metrics_publish(struct metrics *metrics, const struct tunnel_view *view, int64_t now_ms);
+void tunnel_metrics_publish(struct metrics *metrics, const struct tunnel_view *view,
+                            int64_t now_ms);
 /* Those of the view's tunnels that this configuration has not. */
 void tunnel_metrics_remove(struct metrics *metrics, const struct tunnel_view *view,
                            const struct config *config);

@@ -238,6 +238,7 @@ int status_write(const struct status_head *head, const struct tunnels *tunnels, 
     int error = -EMSGSIZE;
 
     for (size_t i = 0; error == -EMSGSIZE && i < sizeof ways / sizeof ways[0]; i++)
-        error = write_line(head, tunnels, now_ms, ways[i].bare, ways[i].share, ret_line, ret_length);
+        error =
+            write_line(head, tunnels, now_ms, ways[i].bare, ways[i].share, ret_line, ret_length);
     return error;
 }

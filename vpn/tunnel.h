@@ -104,7 +104,8 @@ struct tunnel_ike {
 
 struct tunnel {
     const struct tunnel_wanted *wanted;
-    char settings[SETTINGS_DIGEST_BYTES]; /* its SAs were set up with; wanted's, once those before have ended */
+    char settings
+        [SETTINGS_DIGEST_BYTES]; /* its SAs were set up with; wanted's, once those before have ended */
     enum tunnel_state state;
     enum tunnel_state known; /* the last one that was not unknown; TUNNEL_UNKNOWN: never any */
     int64_t since_ms;        /* in this state */

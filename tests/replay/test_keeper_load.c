@@ -427,76 +427,77 @@ static void test_what_changed_while_charon_was_away(void **state)
 static void test_until_the_old_sas_are_ended_they_are_told_as_such(void **state)
 {
     (void)state;
-    play_script(LOADED_A
-                "event child-updown up=yes mllpgw-a{ uniqueid=1 state=ESTABLISHED remote-host=192.0.2.1 "
-                "child-sas{ x{ name=mllpgw-a uniqueid=1 state=INSTALLED } } }\n"
-                "  info event=tunnel-up tunnel=a peer=192.0.2.1\n"
-                "settings\n"
-                "  a up: as wanted\n"
-                "config A\n"
-                "  > get-shared\n"
-                "settings\n"
-                "  a up: as before\n"
-                "< keys[ mllpgw-a ]\n"
-                "  > get-conns\n"
-                "< conns[ mllpgw-a ]\n"
-                "  > unload-conn name=mllpgw-a\n"
-                "< success=yes\n"
-                "  > terminate ike=mllpgw-a force=yes timeout=-1\n"
-                "settings\n"
-                "  a up: as before\n"
-                "event ike-updown mllpgw-a{ uniqueid=1 state=DELETING remote-host=192.0.2.1 }\n"
-                "  warning event=tunnel-down tunnel=a state=down reason=\"ended from this side\" flaps=1\n"
-                "< success=yes\n"
-                "  > load-shared id=mllpgw-a type=ike data:32 192.0.2.9\n"
-                "settings\n"
-                "  a down: as wanted\n");
+    play_script(
+        LOADED_A
+        "event child-updown up=yes mllpgw-a{ uniqueid=1 state=ESTABLISHED remote-host=192.0.2.1 "
+        "child-sas{ x{ name=mllpgw-a uniqueid=1 state=INSTALLED } } }\n"
+        "  info event=tunnel-up tunnel=a peer=192.0.2.1\n"
+        "settings\n"
+        "  a up: as wanted\n"
+        "config A\n"
+        "  > get-shared\n"
+        "settings\n"
+        "  a up: as before\n"
+        "< keys[ mllpgw-a ]\n"
+        "  > get-conns\n"
+        "< conns[ mllpgw-a ]\n"
+        "  > unload-conn name=mllpgw-a\n"
+        "< success=yes\n"
+        "  > terminate ike=mllpgw-a force=yes timeout=-1\n"
+        "settings\n"
+        "  a up: as before\n"
+        "event ike-updown mllpgw-a{ uniqueid=1 state=DELETING remote-host=192.0.2.1 }\n"
+        "  warning event=tunnel-down tunnel=a state=down reason=\"ended from this side\" flaps=1\n"
+        "< success=yes\n"
+        "  > load-shared id=mllpgw-a type=ike data:32 192.0.2.9\n"
+        "settings\n"
+        "  a down: as wanted\n");
 }
 
 /* With files that can't be read nothing is ended: it goes on as it was, and is told so. */
 static void test_what_cannot_be_read_stays_what_it_was(void **state)
 {
     (void)state;
-    play_script(LOADED_A
-                "config gone\n"
-                "  > get-shared\n"
-                "< keys[ mllpgw-a ]\n"
-                "  > get-conns\n"
-                "< conns[ mllpgw-a ]\n"
-                "  error event=tunnel-refused tunnel=a what=files reason=\"cannot read /nowhere/psk: No such file "
-                "or directory\"\n"
-                "settings\n"
-                "  a unknown: as before\n");
+    play_script(
+        LOADED_A
+        "config gone\n"
+        "  > get-shared\n"
+        "< keys[ mllpgw-a ]\n"
+        "  > get-conns\n"
+        "< conns[ mllpgw-a ]\n"
+        "  error event=tunnel-refused tunnel=a what=files reason=\"cannot read /nowhere/psk: No such file "
+        "or directory\"\n"
+        "settings\n"
+        "  a unknown: as before\n");
 }
 
 /* charon may have taken it: nobody knows, and what it set up meanwhile is ended. */
 static void test_a_connection_whose_answer_was_lost(void **state)
 {
     (void)state;
-    play_script(LOADED_A
-                "config A\n"
-                "  > get-shared\n"
-                "< keys[ mllpgw-a ]\n"
-                "  > get-conns\n"
-                "< conns[ mllpgw-a ]\n"
-                "  > unload-conn name=mllpgw-a\n"
-                "< success=yes\n"
-                "  > terminate ike=mllpgw-a force=yes timeout=-1\n"
-                "< success=yes\n"
-                "  > load-shared id=mllpgw-a type=ike data:32 192.0.2.9\n"
-                "< success=yes\n"
-                "  > load-conn mllpgw-a{ 192.0.2.9 aes256gcm16-prfsha384-ecp384\n"
-                "broken\n"
-                "  error event=charon-lost reason=\"it broke\"\n"
-                "config a\n"
-                "at 2000\n" GREETING ACCEPTED "< keys[ mllpgw-a ]\n"
-                "  > get-conns\n"
-                "< conns[ mllpgw-a ]\n"
-                "  > unload-conn name=mllpgw-a\n"
-                "< success=yes\n"
-                "  > terminate ike=mllpgw-a force=yes timeout=-1\n"
-                "< success=yes\n"
-                "  > load-shared id=mllpgw-a type=ike data:32 192.0.2.1\n");
+    play_script(LOADED_A "config A\n"
+                         "  > get-shared\n"
+                         "< keys[ mllpgw-a ]\n"
+                         "  > get-conns\n"
+                         "< conns[ mllpgw-a ]\n"
+                         "  > unload-conn name=mllpgw-a\n"
+                         "< success=yes\n"
+                         "  > terminate ike=mllpgw-a force=yes timeout=-1\n"
+                         "< success=yes\n"
+                         "  > load-shared id=mllpgw-a type=ike data:32 192.0.2.9\n"
+                         "< success=yes\n"
+                         "  > load-conn mllpgw-a{ 192.0.2.9 aes256gcm16-prfsha384-ecp384\n"
+                         "broken\n"
+                         "  error event=charon-lost reason=\"it broke\"\n"
+                         "config a\n"
+                         "at 2000\n" GREETING ACCEPTED "< keys[ mllpgw-a ]\n"
+                         "  > get-conns\n"
+                         "< conns[ mllpgw-a ]\n"
+                         "  > unload-conn name=mllpgw-a\n"
+                         "< success=yes\n"
+                         "  > terminate ike=mllpgw-a force=yes timeout=-1\n"
+                         "< success=yes\n"
+                         "  > load-shared id=mllpgw-a type=ike data:32 192.0.2.1\n");
 }
 
 /* It is tried again; back to what was before is no change. */

@@ -72,18 +72,20 @@ static void test_states_that_carry_nothing(void **state)
 static void test_a_child_that_goes_for_good_is_told(void **state)
 {
     (void)state;
-    play_script(TWO "child-updown IKE1{ children{ CHILD2{ } } }\n"
-                    "at 1000\n" LIST_4 "why\n"
-                    "  nothing at 0\n" LIST_1 "why\n"
-                    "  a CHILD SA went and none took its place: 10.20.0.0/24 - 10.11.0.0/24 at 1000\n"
-                    "at 2000\n" LIST_4 LIST_1 "why\n" /* once */
-                    "  a CHILD SA went and none took its place: 10.20.0.0/24 - 10.11.0.0/24 at 1000\n"
-                    "show\n"
-                    "  up 0/0 0 flaps 0 rekeys\n");
+    play_script(TWO
+                "child-updown IKE1{ children{ CHILD2{ } } }\n"
+                "at 1000\n" LIST_4 "why\n"
+                "  nothing at 0\n" LIST_1 "why\n"
+                "  a CHILD SA went and none took its place: 10.20.0.0/24 - 10.11.0.0/24 at 1000\n"
+                "at 2000\n" LIST_4 LIST_1 "why\n" /* once */
+                "  a CHILD SA went and none took its place: 10.20.0.0/24 - 10.11.0.0/24 at 1000\n"
+                "show\n"
+                "  up 0/0 0 flaps 0 rekeys\n");
     /* Without an event. */
-    play_script(TWO "at 1000\n" LIST_4 LIST_1 "why\n"
-                    "  nothing at 0\n" LIST_1 "why\n"
-                    "  a CHILD SA went and none took its place: 10.20.0.0/24 - 10.11.0.0/24 at 1000\n");
+    play_script(TWO
+                "at 1000\n" LIST_4 LIST_1 "why\n"
+                "  nothing at 0\n" LIST_1 "why\n"
+                "  a CHILD SA went and none took its place: 10.20.0.0/24 - 10.11.0.0/24 at 1000\n");
 }
 
 static void test_a_child_that_comes_back_is_not(void **state)

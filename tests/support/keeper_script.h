@@ -297,7 +297,8 @@ static void say_settings(struct play *play)
     for (size_t i = 0; i < tunnels_count(tunnels); i++) {
         const struct tunnel *tunnel = tunnels_at(tunnels, i);
         say(play, "  %s %s: %s\n", tunnel->wanted->name, tunnel_state_text(tunnel->state),
-            settings_are_same(tunnel->settings, tunnel->wanted->settings) ? "as wanted" : "as before");
+            settings_are_same(tunnel->settings, tunnel->wanted->settings) ? "as wanted"
+                                                                          : "as before");
     }
 }
 

@@ -528,7 +528,7 @@ static void more_than_can_be_told_of(void **state)
     (void)state;
     config.tunnels = calloc(config.tunnel_count, sizeof *config.tunnels);
     assert_non_null(config.tunnels);
-    config.tunnels[CONFIG_TUNNELS_MAXIMUM].name = (char *)(uintptr_t)"last";
+    config.tunnels[CONFIG_TUNNELS_MAXIMUM].name = (char *)(uintptr_t) "last";
     problems_init(&problems);
     check_tunnels(&config, &problems);
     assert_int_equal(problems.count, 1);

@@ -223,10 +223,14 @@ static void threads_count_together(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counters_in_stable_order), cmocka_unit_test(histograms_are_cumulative),
-        cmocka_unit_test(latency_bounds_ascend),    cmocka_unit_test(no_slot_is_no_error),
-        cmocka_unit_test(collectors_fill_in),       cmocka_unit_test(too_long_is_said),
-        cmocka_unit_test(threads_count_together),   cmocka_unit_test(removed),
+        cmocka_unit_test(counters_in_stable_order),
+        cmocka_unit_test(histograms_are_cumulative),
+        cmocka_unit_test(latency_bounds_ascend),
+        cmocka_unit_test(no_slot_is_no_error),
+        cmocka_unit_test(collectors_fill_in),
+        cmocka_unit_test(too_long_is_said),
+        cmocka_unit_test(threads_count_together),
+        cmocka_unit_test(removed),
         cmocka_unit_test(one_removed),
     };
 

@@ -84,9 +84,11 @@ static void bad_ones_are_refused_with_what_to_do(void **state)
         {"default", PROPOSAL_IKE, "none of strongSwan's keywords"},
         {"aes256gcm16-prfsha384-ecp384-ke1_mlkem768", PROPOSAL_IKE,
          "\"ke1_mlkem768\", its word 4, is a key exchange that strongSwan has from 6.0 on only"},
-        {"aes256gcm16-ecp384-ke7_none", PROPOSAL_ESP, "\"ke7_none\", its word 3, is a key exchange"},
+        {"aes256gcm16-ecp384-ke7_none", PROPOSAL_ESP,
+         "\"ke7_none\", its word 3, is a key exchange"},
         {"aes256gcm16-prfsha384-mlkem1024", PROPOSAL_IKE, "name a group that 5.9 has, too"},
-        {"aes256gcm16-prfsha384-ecp384-ke8_mlkem768", PROPOSAL_IKE, "none of strongSwan's keywords"},
+        {"aes256gcm16-prfsha384-ecp384-ke8_mlkem768", PROPOSAL_IKE,
+         "none of strongSwan's keywords"},
         {"aes256gcm16-prfsha384-ecp384-ke1mlkem768", PROPOSAL_IKE, "none of strongSwan's keywords"},
         {"aes128-aes192-aes256-aes128ctr-aes192ctr-aes256ctr-camellia128-camellia192-camellia256-"
          "sha256-sha384-sha512-ecp256",

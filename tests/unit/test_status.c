@@ -403,11 +403,12 @@ static void put_long_texts(struct tunnels *tunnels, const char *name)
     alert[sizeof alert - 1] = '\0';
     memset(address, 'x', sizeof address - 1);
     address[sizeof address - 1] = '\0';
-    used = snprintf(text, sizeof text,
-                    "up=yes mllpgw-%s{ uniqueid=1 state=ESTABLISHED local-host=%s remote-host=%s "
-                    "local-id=%s remote-id=%s child-sas{ c{ name=mllpgw-%s uniqueid=1 "
-                    "state=INSTALLED rekey-time=3000 local-ts[ 10.20.0.0/24 ] remote-ts[ 10.10.0.0/24 ] } } }",
-                    name, address, address, address, address, name);
+    used = snprintf(
+        text, sizeof text,
+        "up=yes mllpgw-%s{ uniqueid=1 state=ESTABLISHED local-host=%s remote-host=%s "
+        "local-id=%s remote-id=%s child-sas{ c{ name=mllpgw-%s uniqueid=1 "
+        "state=INSTALLED rekey-time=3000 local-ts[ 10.20.0.0/24 ] remote-ts[ 10.10.0.0/24 ] } } }",
+        name, address, address, address, address, name);
     assert_true(used < (int)sizeof text);
     take(tunnels, 0, "child-updown", text);
     tunnels_alert(tunnels, 0, name, alert);
@@ -416,8 +417,8 @@ static void put_long_texts(struct tunnels *tunnels, const char *name)
 static void put_many_children(struct tunnels *tunnels, const char *name)
 {
     char text[8192];
-    int used =
-        snprintf(text, sizeof text, "up=yes mllpgw-%s{ uniqueid=1 state=ESTABLISHED child-sas{ ", name);
+    int used = snprintf(text, sizeof text,
+                        "up=yes mllpgw-%s{ uniqueid=1 state=ESTABLISHED child-sas{ ", name);
 
     for (unsigned i = 0; i < STATUS_CHILDREN_MAXIMUM; i++)
         used += snprintf(text + used, sizeof text - (size_t)used,

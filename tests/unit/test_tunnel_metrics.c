@@ -107,14 +107,12 @@ static void what_runs_out_no_more(void **state)
 
     (void)state;
     begin(&bench);
-    told(&bench,
-         ",\"certificate_expires_at_s\":1800000000,\"remote_ca_expires_at_s\":1900000000,"
-         "\"crl_expires_at_s\":1700000000");
+    told(&bench, ",\"certificate_expires_at_s\":1800000000,\"remote_ca_expires_at_s\":1900000000,"
+                 "\"crl_expires_at_s\":1700000000");
     has(&bench, EXPIRY "\"certificate\"} 1800000000\n", true);
     has(&bench, EXPIRY "\"remote_ca\"} 1900000000\n", true);
     has(&bench, EXPIRY "\"crl\"} 1700000000\n", true);
-    told(&bench,
-         ",\"certificate_expires_at_s\":1800000000,\"remote_ca_expires_at_s\":1900000000");
+    told(&bench, ",\"certificate_expires_at_s\":1800000000,\"remote_ca_expires_at_s\":1900000000");
     has(&bench, EXPIRY "\"certificate\"} 1800000000\n", true);
     has(&bench, EXPIRY "\"crl\"}", false);
     told(&bench, "");
