@@ -364,8 +364,22 @@ static void check_used(const struct subject *subject, const struct config_tunnel
     }
 }
 
+static void check_count(const struct config *config, struct problems *problems)
+{
+    struct subject subject = {config, problems, config_section("tunnels"),
+                              &config->tunnels[CONFIG_TUNNELS_MAXIMUM]};
+
+    complain(&subject, PROBLEM_ERROR, NULL, WHOLE,
+             "there are %zu tunnels; more than %d cannot be told of: this is the first of those",
+             config->tunnel_count, CONFIG_TUNNELS_MAXIMUM);
+}
+
 void check_tunnels(const struct config *config, struct problems *problems)
 {
+    if (config->tunnel_count > CONFIG_TUNNELS_MAXIMUM) {
+        check_count(config, problems);
+        return;
+    }
     for (size_t i = 0; i < config->tunnel_count; i++) {
         const struct config_tunnel *tunnel = &config->tunnels[i];
         struct subject subject = {config, problems, config_section("tunnels"), tunnel};

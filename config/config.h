@@ -120,6 +120,7 @@ enum config_start { CONFIG_START_START, CONFIG_START_TRAP, CONFIG_START_NONE };
  * CONFIG_TUNNEL_PREFIX and its name in charon. The preset has been worked in: what is not set in the
  * file has the preset's value here. */
 #define CONFIG_TUNNEL_PREFIX "mllpgw-"
+#define CONFIG_TUNNELS_MAXIMUM 1024 /* mllp-tunneld tells the gateway of them in one line */
 #define CONFIG_TUNNEL_ANY "%any"
 struct config_tunnel {
     struct place place;

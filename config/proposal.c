@@ -156,8 +156,22 @@ static __attribute__((format(printf, 2, 3))) const char *wrong(char *ret_error, 
     return ret_error;
 }
 
+/* "ke1_mlkem768": RFC 9370's further exchanges, and the one that they are mostly made for. */
+static bool is_of_strongswan_6(const char *name)
+{
+    return strncmp(name, "mlkem", 5) == 0 ||
+           (strncmp(name, "ke", 2) == 0 && name[2] >= '1' && name[2] <= '7' && name[3] == '_');
+}
+
 static const char *unknown_word(const char *name, size_t position, char *ret_error)
 {
+    if (is_of_strongswan_6(name)) {
+        return wrong(
+            ret_error,
+            "\"%s\", its word %zu, is a key exchange that strongSwan has from 6.0 on only, and none that can "
+            "be set here: leave it out, and name a group that 5.9 has, too, as ecp384",
+            name, position);
+    }
     const char *names[COUNT(words)];
     char guess[SUGGESTION_BYTES];
     for (size_t i = 0; i < COUNT(words); i++) {

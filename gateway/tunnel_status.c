@@ -18,17 +18,19 @@ static const char *unknown_why(const struct gateway *gateway, const struct tunne
     if (tunnel->state != TUNNEL_UNKNOWN) {
         return "";
     }
-    if (tunnel->other_settings) {
-        return "mllp-tunneld runs it with other settings: reload mllp-tunneld and the gateway";
-    }
     if (!tunnel_view_is_heard(view)) {
         const char *problem = tunnel_reader_problem(gateway->tunnels);
         return problem[0] != '\0'          ? problem
                : tunnel_view_is_late(view) ? "mllp-tunneld's lines are too old when they come"
                                            : "mllp-tunneld says nothing";
     }
-    return tunnel_view_has_charon(view) ? "charon has not told of it yet"
-                                        : "mllp-tunneld has lost charon";
+    if (!tunnel_view_has_charon(
+            view)) { /* a change waits for it, too: nothing that a reload would mend */
+        return "mllp-tunneld has lost charon";
+    }
+    return tunnel->other_settings
+               ? "mllp-tunneld runs it with other settings: reload mllp-tunneld and the gateway"
+               : "charon has not told of it yet";
 }
 
 /* ---- readiness ---- */

@@ -1,6 +1,7 @@
 #include "tunnels.h"
 
 #include "base/log.h"
+#include "tunnel_metrics.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -93,119 +94,6 @@ static void conclude(struct tunnel_reader *reader, bool again)
     if (heard_ms != reader->told_heard_ms && !reader->untold) {
         reader->told_heard_ms = heard_ms;
         reader->owner.heard(reader->owner.context, heard_ms);
-    }
-}
-
-/* ---- metrics ---- */
-
-static const struct metric_family up_family = {
-    .name = "mllpgw_tunnel_up",
-    .help = "1 while the tunnel has an installed CHILD SA; 0 also while nothing is known of it.",
-    .kind = METRIC_GAUGE,
-    .labels = {"tunnel"},
-};
-static const struct metric_family unknown_family = {
-    .name = "mllpgw_tunnel_unknown",
-    .help = "1 while nothing is heard of the tunnel: mllp-tunneld or charon is gone.",
-    .kind = METRIC_GAUGE,
-    .labels = {"tunnel"},
-};
-static const struct metric_family seconds_family = {
-    .name = "mllpgw_tunnel_state_seconds",
-    .help = "How long the tunnel has been up, down or unknown.",
-    .kind = METRIC_GAUGE,
-    .labels = {"tunnel"},
-};
-static const struct metric_family bytes_family = {
-    .name = "mllpgw_tunnel_bytes_total",
-    .help = "Bytes through the tunnel, over all its CHILD SAs since mllp-tunneld started.",
-    .kind = METRIC_COUNTER,
-    .labels = {"tunnel", "direction"},
-};
-static const struct metric_family packets_family = {
-    .name = "mllpgw_tunnel_packets_total",
-    .help = "Packets through the tunnel, likewise.",
-    .kind = METRIC_COUNTER,
-    .labels = {"tunnel", "direction"},
-};
-static const struct metric_family rekeys_family = {
-    .name = "mllpgw_tunnel_rekeys_total",
-    .help = "Rekeys of the tunnel's SAs.",
-    .kind = METRIC_COUNTER,
-    .labels = {"tunnel"},
-};
-static const struct metric_family flaps_family = {
-    .name = "mllpgw_tunnel_flaps_total",
-    .help = "How often the tunnel went down after it had been up.",
-    .kind = METRIC_COUNTER,
-    .labels = {"tunnel"},
-};
-static const struct metric_family warnings_family = {
-    .name = "mllpgw_tunnel_warnings",
-    .help = "How many things are not as they should be with the tunnel: mllpctl tunnels says what.",
-    .kind = METRIC_GAUGE,
-    .labels = {"tunnel"},
-};
-
-static const struct metric_family expiry_family = {
-    .name = "mllpgw_tunnel_certificate_expires_timestamp_seconds",
-    .help =
-        "When the first certificate of the tunnel's own chain, of its remote_ca, or of its CRLs "
-        "runs out, seconds since 1970.",
-    .kind = METRIC_GAUGE,
-    .labels = {"tunnel", "of"},
-};
-
-static void set(struct tunnel_reader *reader, const struct metric_family *family,
-                const char *tunnel, const char *direction, uint64_t value)
-{
-    const char *values[] = {tunnel, direction};
-
-    metric_set(metrics_slot(reader->metrics, family, values),
-               value > INT64_MAX ? INT64_MAX : (int64_t)value);
-}
-
-/* Nothing for a tunnel by key: it would look as if it had run out in 1970. */
-static void publish_ends(struct tunnel_reader *reader, const struct status_tunnel *told)
-{
-    static const char *const of[] = {
-        [TUNNEL_END_CERTIFICATE] = "certificate",
-        [TUNNEL_END_REMOTE_CA] = "remote_ca",
-        [TUNNEL_END_CRL] = "crl",
-    };
-
-    for (size_t i = 0; i < TUNNEL_ENDS; i++) {
-        if (told->ends_s[i] >= 0) {
-            set(reader, &expiry_family, told->name, of[i], (uint64_t)told->ends_s[i]);
-        }
-    }
-}
-
-static void publish_tunnel(struct tunnel_reader *reader, const struct tunnel_seen *tunnel)
-{
-    const struct status_tunnel *told = tunnel_view_told(reader->view, tunnel);
-    const char *name = tunnel->name;
-    int64_t ms = loop_now_ms(reader->loop) - tunnel->since_ms;
-
-    set(reader, &up_family, name, NULL, tunnel->state == TUNNEL_UP);
-    set(reader, &unknown_family, name, NULL, tunnel->state == TUNNEL_UNKNOWN);
-    set(reader, &seconds_family, name, NULL, ms < 0 ? 0 : (uint64_t)ms / 1000);
-    set(reader, &warnings_family, name, NULL, told == NULL ? 0 : told->warning_count);
-    if (told != NULL) {
-        set(reader, &bytes_family, name, "in", told->bytes_in);
-        set(reader, &bytes_family, name, "out", told->bytes_out);
-        set(reader, &packets_family, name, "in", told->packets_in);
-        set(reader, &packets_family, name, "out", told->packets_out);
-        set(reader, &rekeys_family, name, NULL, told->rekeys);
-        set(reader, &flaps_family, name, NULL, told->flaps);
-        publish_ends(reader, told);
-    }
-}
-
-static void publish(struct tunnel_reader *reader)
-{
-    for (size_t i = 0; i < tunnel_view_count(reader->view); i++) {
-        publish_tunnel(reader, tunnel_view_at(reader->view, i));
     }
 }
 
@@ -354,7 +242,7 @@ static void on_readable(void *context, int events)
     loop_refresh(reader->loop); /* this iteration may have begun with a long reload */
     read_all(reader);
     conclude(reader, false);
-    publish(reader);
+    tunnel_metrics_publish(reader->metrics, reader->view, loop_now_ms(reader->loop));
     plan(reader);
 }
 
@@ -432,7 +320,7 @@ static void look(struct timer *timer)
         connect_to_tunneld(reader);
     }
     conclude(reader, true);
-    publish(reader);
+    tunnel_metrics_publish(reader->metrics, reader->view, loop_now_ms(reader->loop));
     plan(reader);
 }
 
@@ -455,16 +343,6 @@ void tunnel_reader_forget(struct tunnel_reader *reader)
     tunnel_view_free(&reader->prepared);
 }
 
-static void remove_metrics_of_removed(struct tunnel_reader *reader, const struct config *config)
-{
-    for (size_t i = 0; i < tunnel_view_count(reader->view); i++) {
-        const char *name = tunnel_view_at(reader->view, i)->name;
-        if (config_find_tunnel(config, name) == NULL) {
-            metrics_remove(reader->metrics, "tunnel", name);
-        }
-    }
-}
-
 static void use_view(struct tunnel_reader *reader, const struct config *config)
 {
     struct tunnel_view *next = reader->prepared;
@@ -479,7 +357,7 @@ static void use_view(struct tunnel_reader *reader, const struct config *config)
                   LOG_STRING("words", "memory is out: reload again"));
         return;
     }
-    remove_metrics_of_removed(reader, config);
+    tunnel_metrics_remove(reader->metrics, reader->view, config);
     tunnel_view_replace(&reader->view, next);
 }
 

@@ -4,7 +4,7 @@
  * Only reads, and only from tunneld.user: who listens on the socket is asked of the kernel
  * (SO_PEERCRED), and nobody else's word is taken. A line that is malformed, too long or older than the one
  * before ends the connection; it is made again, at intervals that grow.
- * The tunnels' metrics are set here, and each change of state has its log line.
+ * The tunnels' metrics are set from here (tunnel_metrics.h), and each change of state has its log line.
  * Threads: the admin thread, for all of it.
  */
 #ifndef MLLPGW_TUNNELS_H

@@ -37,8 +37,21 @@ static void end_load(struct keeper *keeper)
     load_names_free(&keeper->connections_there);
 }
 
+/* Whether charon did what it was asked for last is not known: whatever it is to be, it is another one. */
+static void doubt_terms(struct keeper *keeper)
+{
+    const struct keeper_step *step = keeper->step_waits ? &keeper->steps[keeper->step] : NULL;
+    struct keeper_entry *entry = NULL;
+
+    if (step != NULL && step->kind == KEEPER_LOAD_CONNECTION)
+        entry = keeper_find(keeper, step->name);
+    if (entry != NULL)
+        memset(entry->terms, 0, sizeof entry->terms);
+}
+
 void keeper_load_forget(struct keeper *keeper)
 {
+    doubt_terms(keeper);
     end_load(keeper);
     keeper->load_again = false;
     keeper->keys_known = false;
@@ -311,6 +324,8 @@ static void on_step_done(void *context, enum vici_outcome outcome, struct vici_t
     if (outcome == VICI_OUTCOME_LOST)
         return; /* keeper_load_forget() follows */
     keeper->step_waits = false;
+    if (step->kind == KEEPER_END_OLD_SAS)
+        tunnels_adopt_settings(keeper->tunnels, step->name);
     if (step->kind == KEEPER_END_REVOKED_SAS && (entry = keeper_find(keeper, step->name)) != NULL)
         keep_crls(keeper, entry); /* ended, or there were none */
     if (outcome == VICI_OUTCOME_UNKNOWN_COMMAND)
@@ -352,6 +367,8 @@ static bool send_step(struct keeper *keeper, const struct keeper_step *step)
         return false;
     }
     if (keeper_step_is_idle(keeper, step)) {
+        if (step->kind == KEEPER_END_OLD_SAS)
+            tunnels_adopt_settings(keeper->tunnels, step->name);
         keeper->step++;
         return false;
     }

@@ -211,10 +211,13 @@ int load_unload(const char *name, struct vici_builder *ret_message)
     return vici_builder_finish(ret_message);
 }
 
+/* Without force charon waits for the other side to agree, and lets the CHILD SAs carry on meanwhile: one that
+ * keeps silent would stay in for as long as charon repeats itself. */
 int load_terminate(const char *name, struct vici_builder *ret_message)
 {
     vici_builder_init(ret_message);
     vici_builder_text(ret_message, "ike", name);
+    vici_builder_text(ret_message, "force", "yes");
     vici_builder_text(ret_message, "timeout", "-1");
     return vici_builder_finish(ret_message);
 }

@@ -55,8 +55,8 @@ __attribute__((warn_unused_result)) int load_terms(uint64_t seed,
 /* initiate: charon answers at once, what becomes of it comes by events. */
 __attribute__((warn_unused_result)) int load_initiate(const char *tunnel,
                                                       struct vici_builder *ret_message);
-/* For names as charon has them: unload-conn, terminate (all SAs of that connection, without waiting
- * for the other side), unload-shared, unload-key. */
+/* For names as charon has them: unload-conn, terminate (all SAs of that connection, at once, whether the other
+ * side agrees or not), unload-shared, unload-key. */
 __attribute__((warn_unused_result)) int load_unload(const char *name,
                                                     struct vici_builder *ret_message);
 __attribute__((warn_unused_result)) int load_terminate(const char *name,

@@ -361,6 +361,14 @@ bool selector_holds(const struct selector *selector, const uint8_t address[16], 
            selector->port_first <= port && port <= selector->port_last;
 }
 
+bool selector_is_same(const struct selector *one, const struct selector *other)
+{
+    return memcmp(one->first, other->first, 16) == 0 && memcmp(one->last, other->last, 16) == 0 &&
+           one->v6 == other->v6 && one->dynamic == other->dynamic &&
+           one->protocol == other->protocol && one->port_first == other->port_first &&
+           one->port_last == other->port_last;
+}
+
 bool selector_carries(const struct selector *selector, const struct selector *wanted)
 {
     bool any_port = selector->port_first == 0 && selector->port_last == PORT_LAST;

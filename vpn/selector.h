@@ -32,6 +32,7 @@ struct selector {
 
 /* NULL, or what is wrong in a few words; *ret_selector is untouched then. */
 const char *selector_parse(const char *text, size_t length, struct selector *ret_selector);
+bool selector_is_same(const struct selector *one, const struct selector *other);
 /* As charon prints it, with numbers for names. */
 void selector_print(const struct selector *selector, char ret_text[SELECTOR_TEXT_BYTES]);
 /* A dynamic one holds nothing: its address isn't known. */

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define VERSION "mllpgw-tunnel-settings-1"
+#define VERSION "mllpgw-tunnel-settings-2"
 
 /* Each with its zero, so that no two can run into one another. */
 static void add(psa_hash_operation_t *hash, bool *ok, const char *text)
@@ -45,6 +45,8 @@ static void add_all(psa_hash_operation_t *hash, bool *ok, const struct config_tu
     add_file(hash, ok, "certificate", tunnel->certificate);
     add_file(hash, ok, "key", tunnel->key);
     add_file(hash, ok, "remote_ca", tunnel->remote_ca);
+    add_file(hash, ok, "crl", tunnel->crl);
+    add_setting(hash, ok, "crl_required", tunnel->crl_required ? "true" : "false");
     add_list(hash, ok, "local_subnets", &tunnel->local_subnets);
     add_list(hash, ok, "remote_subnets", &tunnel->remote_subnets);
 }

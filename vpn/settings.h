@@ -2,9 +2,11 @@
  * settings: a digest of what decides who is at the other end of a tunnel and what goes through it, so that
  * the gateway can tell whether mllp-tunneld runs the tunnel that its own configuration means.
  *
- * In it: both ends' addresses and identities, the networks, and by which files each side proves itself. Of
- * these only the names, not the folders: containers have the same file in different places. Not in it: what
- * the files hold (the gateway may not read them), proposals, times, and all that concerns the gateway alone.
+ * In it: both ends' addresses and identities, the networks, by which files each side proves itself, and which
+ * say who is revoked. Of files only the names, not the folders: containers have the same file in different
+ * places. Not in it: what the files hold (the gateway may not read them), proposals, times, how it is started,
+ * and all that concerns the gateway alone. As written: what charon takes for the same identity may be another
+ * one here, and is unknown then until both have the same file.
  * Pure. Threads: any, after psa_crypto_init().
  */
 #ifndef MLLPGW_VPN_SETTINGS_H

@@ -17,12 +17,12 @@ const char *const status_end_keys[TUNNEL_ENDS] = {
 struct writer {
     int64_t now_ms;
     bool failed;
+    bool bare;    /* only what admission goes by */
     size_t share; /* bytes that the selectors of one tunnel may have */
     size_t room;  /* what is left of it */
 };
 
-#define SHARE_FIRST ((size_t)1 << 16)
-#define SHARE_LEAST 256u
+#define BARE_WORDS "the status is too long: only what admission goes by is told"
 #define SELECTOR_MORE 3u /* quotes and a comma */
 
 static void put(struct writer *writer, json_t *object, const char *key, json_t *value)
@@ -100,6 +100,8 @@ static json_t *child_json(struct writer *writer, const struct tunnel_child *chil
     put_count(writer, object, "uniqueid", child->sa.uniqueid);
     put(writer, object, "local_ts", selectors_json(writer, &child->sa.local));
     put(writer, object, "remote_ts", selectors_json(writer, &child->sa.remote));
+    if (writer->bare)
+        return object;
     put_text(writer, object, "cipher", child->sa.cipher);
     put_span(writer, object, "rekey_in_s",
              counted_down(child->sa.rekey_in_s, child->seen_ms, writer->now_ms));
@@ -141,7 +143,9 @@ static json_t *warnings_json(struct writer *writer, const struct tunnel *tunnel)
     json_t *array = json_array();
     char text[ALERT_TEXT_BYTES];
 
-    for (unsigned i = 0; i < TUNNEL_WARNINGS; i++) {
+    if (writer->bare)
+        append(writer, array, json_string(BARE_WORDS));
+    for (unsigned i = 0; i < TUNNEL_WARNINGS && !writer->bare; i++) {
         if ((tunnel->warnings & (1u << i)) == 0)
             continue;
         tunnel_warning_text(tunnel, (enum tunnel_warning)(1u << i), text);
@@ -157,10 +161,10 @@ static json_t *tunnel_json(struct writer *writer, const struct tunnel *tunnel)
 
     writer->room = writer->share;
     put(writer, object, "name", json_string(tunnel->wanted->name));
-    put_text(writer, object, "settings", tunnel->wanted->settings);
+    put_text(writer, object, "settings", tunnel->settings);
     put(writer, object, "state", json_string(tunnel_state_text(tunnel->state)));
     put(writer, object, "in_state_ms", json_integer(writer->now_ms - tunnel->since_ms));
-    if (ike != NULL)
+    if (ike != NULL && !writer->bare)
         put(writer, object, "ike", ike_json(writer, ike));
     put(writer, object, "children", children_json(writer, tunnel));
     put_count(writer, object, "bytes_in", tunnel->bytes_in);
@@ -171,7 +175,7 @@ static json_t *tunnel_json(struct writer *writer, const struct tunnel *tunnel)
     put_span(writer, object, "last_out_s", ago_s(tunnel->last_out_ms, writer->now_ms));
     put_count(writer, object, "rekeys", tunnel->rekeys);
     put_count(writer, object, "flaps", tunnel->flaps);
-    if (tunnel->alert[0] != '\0') {
+    if (tunnel->alert[0] != '\0' && !writer->bare) {
         put_text(writer, object, "last_alert", tunnel->alert);
         put_span(writer, object, "last_alert_s", ago_s(tunnel->alert_ms, writer->now_ms));
     }
@@ -199,9 +203,9 @@ static json_t *document(struct writer *writer, const struct status_head *head,
 }
 
 static int write_line(const struct status_head *head, const struct tunnels *tunnels, int64_t now_ms,
-                      size_t share, char **ret_line, size_t *ret_length)
+                      bool bare, size_t share, char **ret_line, size_t *ret_length)
 {
-    struct writer writer = {.now_ms = now_ms, .share = share};
+    struct writer writer = {.now_ms = now_ms, .bare = bare, .share = share};
     json_t *object = document(&writer, head, tunnels);
     size_t length = writer.failed ? 0 : json_dumpb(object, NULL, 0, JSON_COMPACT);
     bool fits = length + 1 <= STATUS_LINE_MAXIMUM;
@@ -221,13 +225,20 @@ static int write_line(const struct status_head *head, const struct tunnels *tunn
     return 0;
 }
 
-/* One tunnel whose other side has cut its networks into a thousand pieces must not silence all. */
+/* One tunnel whose other side has cut its networks into a thousand pieces must not silence all; nor may many
+ * tunnels with long names, among which no selector is one too many. */
 int status_write(const struct status_head *head, const struct tunnels *tunnels, int64_t now_ms,
                  char **ret_line, size_t *ret_length)
 {
-    int error = write_line(head, tunnels, now_ms, SIZE_MAX, ret_line, ret_length);
+    static const struct {
+        bool bare;
+        size_t share;
+    } ways[] = {{false, SIZE_MAX}, {false, 65536}, {false, 16384}, {true, 16384},
+                {true, 4096},      {true, 1024},   {true, 256}};
+    int error = -EMSGSIZE;
 
-    for (size_t share = SHARE_FIRST; error == -EMSGSIZE && share >= SHARE_LEAST; share /= 4)
-        error = write_line(head, tunnels, now_ms, share, ret_line, ret_length);
+    for (size_t i = 0; error == -EMSGSIZE && i < sizeof ways / sizeof ways[0]; i++)
+        error =
+            write_line(head, tunnels, now_ms, ways[i].bare, ways[i].share, ret_line, ret_length);
     return error;
 }

@@ -17,7 +17,7 @@
 
 #define STATUS_VERSION 1
 #define STATUS_LINE_MAXIMUM ((size_t)1 << 20)
-#define STATUS_TUNNELS_MAXIMUM 1024u
+#define STATUS_TUNNELS_MAXIMUM ((size_t)CONFIG_TUNNELS_MAXIMUM)
 /* What is more than this is not written: admission then lets in less, never more. */
 #define STATUS_CHILDREN_MAXIMUM 64u /* of a tunnel */
 #define STATUS_SELECTORS_MAXIMUM SA_SELECTORS_MAXIMUM
@@ -84,7 +84,8 @@ struct status_head {
 };
 
 /* The line, its newline and a zero behind it; *ret_line is for free(). Where it would be too long the
- * tunnels with the most selectors lose some of them: admission then lets in less. 0, -ENOMEM, or
+ * tunnels with thousands of selectors lose some of them (admission then lets in less), then all lose what
+ * admission does not go by (a warning says so), then those with many selectors some. 0, -ENOMEM, or
  * -EMSGSIZE when it is too long even so. now_ms: of the tunnels' clock, and of the machine's monotonic one
  * for at_ms to be true. */
 __attribute__((warn_unused_result)) int status_write(const struct status_head *head,

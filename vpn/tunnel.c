@@ -12,6 +12,15 @@ void tunnel_init(struct tunnel *tunnel, const struct tunnel_wanted *wanted, int6
                               .last_in_ms = -1,
                               .last_out_ms = -1,
                               .ends_s = {SA_NOT_SAID, SA_NOT_SAID, SA_NOT_SAID}};
+    (void)tunnel_adopt_settings(tunnel);
+}
+
+bool tunnel_adopt_settings(struct tunnel *tunnel)
+{
+    if (strcmp(tunnel->settings, tunnel->wanted->settings) == 0)
+        return false;
+    memcpy(tunnel->settings, tunnel->wanted->settings, sizeof tunnel->settings);
+    return true;
 }
 
 static void free_child(struct tunnel_child *child)
@@ -26,6 +35,7 @@ void tunnel_free(struct tunnel *tunnel)
         free_child(&tunnel->children[i]);
     free(tunnel->children);
     free(tunnel->ikes);
+    tunnel_forget_losses(tunnel);
     *tunnel = (struct tunnel){0};
 }
 
@@ -316,10 +326,12 @@ static void drop_children(struct tunnel *tunnel, unsigned most)
         struct tunnel_child *child = &tunnel->children[i];
         const struct tunnel_ike *ike = find_ike(tunnel, child->ike);
         if (is_gone(child->fate, child->listed, &child->missed,
-                    fewer(most, ike != NULL && ike->itemized)))
+                    fewer(most, ike != NULL && ike->itemized))) {
+            tunnel_lose_child(tunnel, child);
             free_child(child);
-        else
+        } else {
             tunnel->children[kept++] = *child;
+        }
     }
     tunnel->child_count = kept;
 }
@@ -372,6 +384,7 @@ void tunnel_forget(struct tunnel *tunnel)
 {
     tunnel->heard = false;
     tunnel->listings = 0;
+    tunnel_forget_losses(tunnel);
     drop_ended(tunnel);
     for (size_t i = 0; i < tunnel->ike_count; i++) {
         tunnel->ikes[i].stale = true;

@@ -67,6 +67,13 @@ struct tunnel_wanted {
     size_t ike_proposal_count, esp_proposal_count;
 };
 
+/* What a CHILD SA carried that went. */
+struct tunnel_loss {
+    struct sa_selectors local, remote;
+    unsigned listings; /* in which nothing carried it */
+};
+#define TUNNEL_LOSSES_MAXIMUM 64u /* more are not told */
+
 enum tunnel_fate {
     TUNNEL_SA_THERE,
     TUNNEL_SA_REPLACED, /* rekeyed: still there, its successor counts */
@@ -97,6 +104,8 @@ struct tunnel_ike {
 
 struct tunnel {
     const struct tunnel_wanted *wanted;
+    char settings
+        [SETTINGS_DIGEST_BYTES]; /* its SAs were set up with; wanted's, once those before have ended */
     enum tunnel_state state;
     enum tunnel_state known; /* the last one that was not unknown; TUNNEL_UNKNOWN: never any */
     int64_t since_ms;        /* in this state */
@@ -106,6 +115,8 @@ struct tunnel {
     size_t ike_count;
     struct tunnel_child *children;
     size_t child_count;
+    struct tunnel_loss *losses; /* that nothing may have taken the place of */
+    size_t loss_count;
     uint64_t bytes_in, bytes_out, packets_in, packets_out;
     int64_t last_in_ms, last_out_ms; /* -1: never */
     uint64_t packets_out_then;       /* when the last packet came in, or it came up */
@@ -129,6 +140,8 @@ void tunnel_warning_text(const struct tunnel *tunnel, enum tunnel_warning warnin
 
 void tunnel_init(struct tunnel *tunnel, const struct tunnel_wanted *wanted, int64_t now_ms);
 void tunnel_free(struct tunnel *tunnel);
+/* What it is to be from now on is all there is. True when that is news. */
+bool tunnel_adopt_settings(struct tunnel *tunnel);
 /* Does this SA of charon's belong to it? */
 bool tunnel_is_named(const struct tunnel *tunnel, const char *sa_name);
 /* The IKE SA to show: that of an installed CHILD SA, else the newest there is; NULL: none. */
@@ -171,6 +184,12 @@ void tunnel_judge_ends(struct tunnel *tunnel, int64_t wall_s);
  * the listing. */
 const char *tunnel_silence(struct tunnel *tunnel, int64_t now_ms, enum tunnel_state was,
                            int64_t was_since_ms, char ret_text[ALERT_TEXT_BYTES]);
+/* This one goes; its selectors may be taken over. */
+void tunnel_lose_child(struct tunnel *tunnel, struct tunnel_child *child);
+void tunnel_forget_losses(struct tunnel *tunnel);
+/* After a listing: of a CHILD SA that went, while others carry on and none took its place for
+ * TUNNEL_LISTINGS_MISSED listings: words, once; NULL: of none. */
+const char *tunnel_lost(struct tunnel *tunnel, char ret_text[ALERT_TEXT_BYTES]);
 /* State and warnings anew. True when either changed. */
 bool tunnel_judge(struct tunnel *tunnel, int64_t now_ms);
 

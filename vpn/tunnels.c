@@ -119,7 +119,8 @@ int tunnels_configure(struct tunnels *tunnels, int64_t now_ms, const struct tunn
         items[i].wanted = &wanted[i];
         old->ikes = NULL;
         old->children = NULL;
-        old->ike_count = old->child_count = 0;
+        old->losses = NULL;
+        old->ike_count = old->child_count = old->loss_count = 0;
     }
     free_items(tunnels->items, tunnels->count);
     tunnels->items = items;
@@ -127,6 +128,14 @@ int tunnels_configure(struct tunnels *tunnels, int64_t now_ms, const struct tunn
     tunnels->version++;
     judge_all(tunnels, now_ms); /* other proposals, other warnings */
     return 0;
+}
+
+void tunnels_adopt_settings(struct tunnels *tunnels, const char *name)
+{
+    struct tunnel *tunnel = find(tunnels, name);
+
+    if (tunnel != NULL && tunnel_adopt_settings(tunnel))
+        tunnels->version++;
 }
 
 size_t tunnels_count(const struct tunnels *tunnels)
@@ -177,7 +186,8 @@ void tunnels_end_listing(struct tunnels *tunnels, int64_t now_ms, bool whole)
         tunnel_end_listing(tunnel, whole);
         judge(tunnels, tunnel, now_ms);
         find_childless(tunnels, tunnel, now_ms, before);
-        if (tunnel_silence(tunnel, now_ms, before, since_ms, text) != NULL)
+        if (tunnel_silence(tunnel, now_ms, before, since_ms, text) != NULL ||
+            tunnel_lost(tunnel, text) != NULL)
             alert(tunnels, tunnel, now_ms, text);
     }
 }

@@ -43,6 +43,9 @@ void tunnels_free(struct tunnels **tunnels);
 __attribute__((warn_unused_result)) int tunnels_configure(struct tunnels *tunnels, int64_t now_ms,
                                                           const struct tunnel_wanted *wanted,
                                                           size_t count);
+/* A tunnel that stays is told under the settings that it had until this is called: SAs from before have ended,
+ * or were set up with the same terms. */
+void tunnels_adopt_settings(struct tunnels *tunnels, const char *name);
 size_t tunnels_count(const struct tunnels *tunnels);
 const struct tunnel *tunnels_at(const struct tunnels *tunnels, size_t index);
 /* NULL: there is none. */

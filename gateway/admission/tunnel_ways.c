@@ -4,21 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool same_selector(const struct selector *one, const struct selector *other)
-{
-    return memcmp(one->first, other->first, 16) == 0 && memcmp(one->last, other->last, 16) == 0 &&
-           one->v6 == other->v6 && one->dynamic == other->dynamic &&
-           one->protocol == other->protocol && one->port_first == other->port_first &&
-           one->port_last == other->port_last;
-}
-
 static bool all_among(const struct selector *items, size_t count, const struct selector *others,
                       size_t other_count)
 {
     for (size_t i = 0; i < count; i++) {
         bool found = false;
         for (size_t k = 0; k < other_count && !found; k++) {
-            found = same_selector(&items[i], &others[k]);
+            found = selector_is_same(&items[i], &others[k]);
         }
         if (!found) {
             return false;

@@ -221,6 +221,32 @@ void metrics_remove(struct metrics *metrics, const char *label, const char *valu
     pthread_mutex_unlock(&metrics->lock);
 }
 
+static void metrics_group_remove_slot(struct metrics_group *group, const char *const *values)
+{
+    size_t labels = metrics_label_count(group->family), kept = 0;
+
+    for (size_t i = 0; i < group->count; i++) {
+        if (metrics_values_order(group->slots[i]->values, values, labels) == 0)
+            metrics_slot_free(group->slots[i]);
+        else
+            group->slots[kept++] = group->slots[i];
+    }
+    group->count = kept;
+}
+
+void metrics_remove_slot(struct metrics *metrics, const struct metric_family *family,
+                         const char *const *values)
+{
+    if (metrics == NULL)
+        return;
+    pthread_mutex_lock(&metrics->lock);
+    for (size_t g = 0; g < metrics->group_count; g++) {
+        if (metrics->groups[g]->family == family)
+            metrics_group_remove_slot(metrics->groups[g], values);
+    }
+    pthread_mutex_unlock(&metrics->lock);
+}
+
 void metric_add(struct metric *slot, int64_t amount)
 {
     if (slot != NULL)

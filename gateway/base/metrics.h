@@ -48,6 +48,9 @@ struct metric *metrics_slot(struct metrics *metrics, const struct metric_family 
 /* What they were of is no more: all slots with this value for the label of this name go, and begin at 0 if
  * they come back. Only for labels of which nobody keeps a slot. */
 void metrics_remove(struct metrics *metrics, const char *label, const char *value);
+/* Likewise, the one slot, if there is one. */
+void metrics_remove_slot(struct metrics *metrics, const struct metric_family *family,
+                         const char *const *values);
 
 void metric_add(struct metric *slot, int64_t amount);
 void metric_set(struct metric *slot, int64_t value);

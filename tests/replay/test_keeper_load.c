@@ -13,7 +13,7 @@ static void test_what_is_left_over_goes_first_and_only_that(void **state)
                 "< conns[ by-hand mllpgw-gone mllpgw-a ]\n"
                 "  > unload-conn name=mllpgw-gone\n"
                 "< success=yes\n"
-                "  > terminate ike=mllpgw-gone timeout=-1\n"
+                "  > terminate ike=mllpgw-gone force=yes timeout=-1\n"
                 "  info event=tunnel-unloaded tunnel=gone\n"
                 "< success=no errmsg=nothing-to-terminate\n"
                 "  > unload-shared id=mllpgw-gone\n"
@@ -86,7 +86,7 @@ static void test_private_keys_go_when_nobody_has_them_and_only_ours(void **state
                 "< conns[ mllpgw-cert ]\n"
                 "  > unload-conn name=mllpgw-cert\n"
                 "< success=yes\n"
-                "  > terminate ike=mllpgw-cert timeout=-1\n"
+                "  > terminate ike=mllpgw-cert force=yes timeout=-1\n"
                 "  info event=tunnel-unloaded tunnel=cert\n"
                 "< success=yes\n"
                 "  > load-shared id=mllpgw-a type=ike data:32 192.0.2.1\n"
@@ -103,7 +103,7 @@ static void test_private_keys_go_when_nobody_has_them_and_only_ours(void **state
                 "< conns[ mllpgw-a ]\n"
                 "  > unload-conn name=mllpgw-a\n"
                 "< success=yes\n"
-                "  > terminate ike=mllpgw-a timeout=-1\n"
+                "  > terminate ike=mllpgw-a force=yes timeout=-1\n"
                 "  info event=tunnel-unloaded tunnel=a\n"
                 "< success=yes\n"
                 "  > unload-shared id=mllpgw-a\n"
@@ -124,7 +124,7 @@ static void test_private_keys_go_when_nobody_has_them_and_only_ours(void **state
                 "< conns[ mllpgw-cert ]\n"
                 "  > unload-conn name=mllpgw-cert\n"
                 "< success=yes\n"
-                "  > terminate ike=mllpgw-cert timeout=-1\n"
+                "  > terminate ike=mllpgw-cert force=yes timeout=-1\n"
                 "  info event=tunnel-unloaded tunnel=cert\n"
                 "< success=yes\n"
                 "  > load-shared id=mllpgw-a type=ike data:32 192.0.2.1\n"
@@ -174,7 +174,7 @@ static void test_of_too_many_private_keys_none_is_ours(void **state)
              "< conns[ mllpgw-cert ]\n"
              "  > unload-conn name=mllpgw-cert\n"
              "< success=yes\n"
-             "  > terminate ike=mllpgw-cert timeout=-1\n"
+             "  > terminate ike=mllpgw-cert force=yes timeout=-1\n"
              "  info event=tunnel-unloaded tunnel=cert\n"
              "< success=yes\n",
              LOAD_NAMES_MAXIMUM);
@@ -260,7 +260,7 @@ static void test_another_configuration_while_loading(void **state)
                 "< conns[ mllpgw-a mllpgw-b ]\n"
                 "  > unload-conn name=mllpgw-b\n"
                 "< success=yes\n"
-                "  > terminate ike=mllpgw-b timeout=-1\n"
+                "  > terminate ike=mllpgw-b force=yes timeout=-1\n"
                 "  info event=tunnel-unloaded tunnel=b\n"
                 "< success=yes\n"
                 "  > unload-shared id=mllpgw-b\n"
@@ -287,7 +287,7 @@ static void test_another_configuration_while_loading(void **state)
                 "< conns[ mllpgw-a ]\n"
                 "  > unload-conn name=mllpgw-a\n"
                 "< success=yes\n"
-                "  > terminate ike=mllpgw-a timeout=-1\n"
+                "  > terminate ike=mllpgw-a force=yes timeout=-1\n"
                 "< success=yes\n"
                 "  > load-shared id=mllpgw-a type=ike data:32 192.0.2.1\n"
                 "< success=yes\n"
@@ -365,7 +365,7 @@ static void test_what_changed_is_ended_and_set_up_anew(void **state)
                          "< conns[ mllpgw-a ]\n"
                          "  > unload-conn name=mllpgw-a\n"
                          "< success=yes\n"
-                         "  > terminate ike=mllpgw-a timeout=-1\n"
+                         "  > terminate ike=mllpgw-a force=yes timeout=-1\n"
                          "< success=no errmsg=nothing-to-terminate\n"
                          "  > load-shared id=mllpgw-a type=ike data:31 192.0.2.1\n"
                          "  debug event=charon-answered-no name=a reason=nothing-to-terminate\n"
@@ -398,7 +398,7 @@ static void test_what_changed_while_charon_was_away(void **state)
                 "< conns[ mllpgw-a ]\n"
                 "  > unload-conn name=mllpgw-a\n"
                 "< success=yes\n"
-                "  > terminate ike=mllpgw-a timeout=-1\n"
+                "  > terminate ike=mllpgw-a force=yes timeout=-1\n"
                 "< success=yes\n"
                 "  > load-shared id=mllpgw-a type=ike data:32 192.0.2.9\n"
                 "< success=yes\n"
@@ -412,7 +412,7 @@ static void test_what_changed_while_charon_was_away(void **state)
                 "at 4000\n" GREETING ACCEPTED "< keys[ ]\n"
                 "  > get-conns\n"
                 "< conns[ ]\n"
-                "  > terminate ike=mllpgw-a timeout=-1\n"
+                "  > terminate ike=mllpgw-a force=yes timeout=-1\n"
                 "< success=no\n"
                 "  > load-shared id=mllpgw-a type=ike data:32 192.0.2.1\n"
                 "  debug event=charon-answered-no name=a reason=\"charon does not say why\"\n"
@@ -420,6 +420,84 @@ static void test_what_changed_while_charon_was_away(void **state)
                 "  > load-conn mllpgw-a{ 192.0.2.1 aes256gcm16-prfsha384-ecp384\n"
                 "< success=yes\n"
                 "  info event=tunnel-loaded tunnel=a how=new\n");
+}
+
+/* The gateway, which has the new configuration already, must not take an SA from before for the tunnel that
+ * it means. */
+static void test_until_the_old_sas_are_ended_they_are_told_as_such(void **state)
+{
+    (void)state;
+    play_script(
+        LOADED_A
+        "event child-updown up=yes mllpgw-a{ uniqueid=1 state=ESTABLISHED remote-host=192.0.2.1 "
+        "child-sas{ x{ name=mllpgw-a uniqueid=1 state=INSTALLED } } }\n"
+        "  info event=tunnel-up tunnel=a peer=192.0.2.1\n"
+        "settings\n"
+        "  a up: as wanted\n"
+        "config A\n"
+        "  > get-shared\n"
+        "settings\n"
+        "  a up: as before\n"
+        "< keys[ mllpgw-a ]\n"
+        "  > get-conns\n"
+        "< conns[ mllpgw-a ]\n"
+        "  > unload-conn name=mllpgw-a\n"
+        "< success=yes\n"
+        "  > terminate ike=mllpgw-a force=yes timeout=-1\n"
+        "settings\n"
+        "  a up: as before\n"
+        "event ike-updown mllpgw-a{ uniqueid=1 state=DELETING remote-host=192.0.2.1 }\n"
+        "  warning event=tunnel-down tunnel=a state=down reason=\"ended from this side\" flaps=1\n"
+        "< success=yes\n"
+        "  > load-shared id=mllpgw-a type=ike data:32 192.0.2.9\n"
+        "settings\n"
+        "  a down: as wanted\n");
+}
+
+/* With files that can't be read nothing is ended: it goes on as it was, and is told so. */
+static void test_what_cannot_be_read_stays_what_it_was(void **state)
+{
+    (void)state;
+    play_script(
+        LOADED_A
+        "config gone\n"
+        "  > get-shared\n"
+        "< keys[ mllpgw-a ]\n"
+        "  > get-conns\n"
+        "< conns[ mllpgw-a ]\n"
+        "  error event=tunnel-refused tunnel=a what=files reason=\"cannot read /nowhere/psk: No such file "
+        "or directory\"\n"
+        "settings\n"
+        "  a unknown: as before\n");
+}
+
+/* charon may have taken it: nobody knows, and what it set up meanwhile is ended. */
+static void test_a_connection_whose_answer_was_lost(void **state)
+{
+    (void)state;
+    play_script(LOADED_A "config A\n"
+                         "  > get-shared\n"
+                         "< keys[ mllpgw-a ]\n"
+                         "  > get-conns\n"
+                         "< conns[ mllpgw-a ]\n"
+                         "  > unload-conn name=mllpgw-a\n"
+                         "< success=yes\n"
+                         "  > terminate ike=mllpgw-a force=yes timeout=-1\n"
+                         "< success=yes\n"
+                         "  > load-shared id=mllpgw-a type=ike data:32 192.0.2.9\n"
+                         "< success=yes\n"
+                         "  > load-conn mllpgw-a{ 192.0.2.9 aes256gcm16-prfsha384-ecp384\n"
+                         "broken\n"
+                         "  error event=charon-lost reason=\"it broke\"\n"
+                         "config a\n"
+                         "at 2000\n" GREETING ACCEPTED "< keys[ mllpgw-a ]\n"
+                         "  > get-conns\n"
+                         "< conns[ mllpgw-a ]\n"
+                         "  > unload-conn name=mllpgw-a\n"
+                         "< success=yes\n"
+                         "  > terminate ike=mllpgw-a force=yes timeout=-1\n"
+                         "< success=yes\n"
+                         "  > load-shared id=mllpgw-a type=ike data:32 192.0.2.1\n");
 }
 
 /* It is tried again; back to what was before is no change. */
@@ -434,7 +512,7 @@ static void test_a_change_that_charon_refuses(void **state)
                 "< conns[ mllpgw-a ]\n"
                 "  > unload-conn name=mllpgw-a\n"
                 "< success=yes\n"
-                "  > terminate ike=mllpgw-a timeout=-1\n"
+                "  > terminate ike=mllpgw-a force=yes timeout=-1\n"
                 "< success=yes\n"
                 "  > load-shared id=mllpgw-a type=ike data:32 192.0.2.9\n"
                 "< success=yes\n"
@@ -476,7 +554,7 @@ static void test_a_key_that_vanished_since_the_reload(void **state)
         "< conns[ mllpgw-a ]\n"
         "  > unload-conn name=mllpgw-a\n"
         "< success=yes\n"
-        "  > terminate ike=mllpgw-a timeout=-1\n"
+        "  > terminate ike=mllpgw-a force=yes timeout=-1\n"
         "< success=yes\n"
         "  > load-shared id=mllpgw-a type=ike data:31 192.0.2.1\n"
         "< success=yes\n"
@@ -499,7 +577,7 @@ static void test_sas_of_nobody_are_ended(void **state)
         "item by-hand{ uniqueid=5 state=ESTABLISHED }\n"
         "item mllpgw-a{ uniqueid=6 state=ESTABLISHED child-sas{ x{ name=mllpgw-gone uniqueid=8 state=INSTALLED } } }\n"
         "<\n"
-        "  > terminate ike=mllpgw-gone timeout=-1\n"
+        "  > terminate ike=mllpgw-gone force=yes timeout=-1\n"
         "  info event=tunnel-leftover-ended tunnel=gone\n"
         "< success=yes\n"
         "at 2000\n"
@@ -554,7 +632,7 @@ static void test_crls_are_loaded_and_loaded_again(void **state)
                 "< success=yes\n"
                 "  > flush-certs type=X509_CRL\n"
                 "< success=yes\n"
-                "  > terminate ike=mllpgw-crl timeout=-1\n"
+                "  > terminate ike=mllpgw-crl force=yes timeout=-1\n"
                 "  info event=tunnel-crl-loaded tunnel=crl revokes_more=yes\n"
                 /* Whether it was ended is not known: again. */
                 "broken\n"
@@ -564,7 +642,7 @@ static void test_crls_are_loaded_and_loaded_again(void **state)
                 "< conns[ mllpgw-crl ]\n"
                 "  > unload-conn name=mllpgw-crl\n"
                 "< success=yes\n"
-                "  > terminate ike=mllpgw-crl timeout=-1\n"
+                "  > terminate ike=mllpgw-crl force=yes timeout=-1\n"
                 "< success=yes\n" LOAD_CERTIFICATE
                 "  > load-cert type=X509_CRL flag=NONE data:large\n"
                 "< success=yes\n"
@@ -677,6 +755,9 @@ int main(void)
         cmocka_unit_test(test_what_vanished_is_loaded_again),
         cmocka_unit_test(test_what_changed_is_ended_and_set_up_anew),
         cmocka_unit_test(test_what_changed_while_charon_was_away),
+        cmocka_unit_test(test_until_the_old_sas_are_ended_they_are_told_as_such),
+        cmocka_unit_test(test_what_cannot_be_read_stays_what_it_was),
+        cmocka_unit_test(test_a_connection_whose_answer_was_lost),
         cmocka_unit_test(test_a_change_that_charon_refuses),
         cmocka_unit_test(test_a_key_that_vanished_since_the_reload),
         cmocka_unit_test(test_sas_of_nobody_are_ended),

@@ -62,6 +62,62 @@ static void test_states_that_carry_nothing(void **state)
                         "  site down -> up\n");
 }
 
+#define TWO                                                                                        \
+    IS_UP "child-updown up=yes IKE1{ children{ CHILD2{ local-ts[ 10.20.0.0/24 ] "                  \
+          "remote-ts[ 10.11.0.0/24 ] } } }\n"
+#define LIST_1 "begin\nlist-sa IKE1{ children{ CHILD1{ } } }\nend\n"
+#define LIST_4 LIST_1 LIST_1 LIST_1 LIST_1
+
+/* Those who came by it are cut off, and nothing else tells: the tunnel is up all the time. */
+static void test_a_child_that_goes_for_good_is_told(void **state)
+{
+    (void)state;
+    play_script(TWO
+                "child-updown IKE1{ children{ CHILD2{ } } }\n"
+                "at 1000\n" LIST_4 "why\n"
+                "  nothing at 0\n" LIST_1 "why\n"
+                "  a CHILD SA went and none took its place: 10.20.0.0/24 - 10.11.0.0/24 at 1000\n"
+                "at 2000\n" LIST_4 LIST_1 "why\n" /* once */
+                "  a CHILD SA went and none took its place: 10.20.0.0/24 - 10.11.0.0/24 at 1000\n"
+                "show\n"
+                "  up 0/0 0 flaps 0 rekeys\n");
+    /* Without an event. */
+    play_script(TWO
+                "at 1000\n" LIST_4 LIST_1 "why\n"
+                "  nothing at 0\n" LIST_1 "why\n"
+                "  a CHILD SA went and none took its place: 10.20.0.0/24 - 10.11.0.0/24 at 1000\n");
+}
+
+static void test_a_child_that_comes_back_is_not(void **state)
+{
+    (void)state;
+    play_script(TWO "child-updown IKE1{ children{ CHILD2{ } } }\n" LIST_4
+                    "child-updown up=yes IKE1{ children{ CHILD3{ local-ts[ 10.20.0.0/24 ] "
+                    "remote-ts[ 10.11.0.0/24 ] } } }\n"
+                    "begin\nlist-sa IKE1{ children{ CHILD1{ } CHILD3{ local-ts[ 10.20.0.0/24 ] "
+                    "remote-ts[ 10.11.0.0/24 ] } } }\nend\n"
+                    "begin\nlist-sa IKE1{ children{ CHILD1{ } CHILD3{ local-ts[ 10.20.0.0/24 ] "
+                    "remote-ts[ 10.11.0.0/24 ] } } }\nend\n"
+                    "why\n"
+                    "  nothing at 0\n");
+    /* The tunnel goes: that is what is told. */
+    play_script(TWO "child-updown IKE1{ children{ CHILD2{ } } }\n" LIST_4 "at 1000\n"
+                    "ike-updown IKE1{ }\n"
+                    "  site up -> down\n"
+                    "begin\nend\nbegin\nend\n"
+                    "why\n"
+                    "  the other side stopped answering at 1000\n");
+    /* charon goes. */
+    play_script(TWO "child-updown IKE1{ children{ CHILD2{ } } }\n" LIST_4 "lost\n"
+                    "  site up -> unknown\n"
+                    "  two down -> unknown\n"
+                    "begin\nlist-sa IKE1{ children{ CHILD1{ } } }\n"
+                    "  site unknown -> up\n"
+                    "end whole\n"
+                    "  two unknown -> down\n" LIST_4 LIST_4 "why\n"
+                    "  nothing at 0\n");
+}
+
 static void test_one_of_several_going_down_keeps_it_up(void **state)
 {
     (void)state;
@@ -654,6 +710,8 @@ int main(void)
         cmocka_unit_test(test_only_up_yes_counts),
         cmocka_unit_test(test_an_ike_sa_alone_is_no_tunnel),
         cmocka_unit_test(test_states_that_carry_nothing),
+        cmocka_unit_test(test_a_child_that_goes_for_good_is_told),
+        cmocka_unit_test(test_a_child_that_comes_back_is_not),
         cmocka_unit_test(test_one_of_several_going_down_keeps_it_up),
         cmocka_unit_test(test_others_are_not_looked_at),
         cmocka_unit_test(test_connecting),

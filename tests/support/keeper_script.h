@@ -14,6 +14,7 @@
  *                              a file that the tunnels below name is written anew
  *   wall DAYS NAME             it is so many days before the certificate or CRL in the file runs out
  *   state                      what the status would say
+ *   settings                   and whether it would say so under the settings that are wanted
  */
 #ifndef MLLPGW_TESTS_KEEPER_SCRIPT_H
 #define MLLPGW_TESTS_KEEPER_SCRIPT_H
@@ -48,6 +49,8 @@ static const struct {
           "keying_tries = 2;"},
     {"A", "name = \"a\"; remote = \"192.0.2.9\"; psk_file = \"psk\"; " PROPOSALS
           "local_subnets = [ \"10.20.0.0/24\" ]; remote_subnets = [ \"10.10.0.0/24\" ];"},
+    {"gone", "name = \"a\"; remote = \"192.0.2.9\"; psk_file = \"/nowhere/psk\"; " PROPOSALS
+             "local_subnets = [ \"10.20.0.0/24\" ]; remote_subnets = [ \"10.10.0.0/24\" ];"},
     {"nokey", "name = \"nokey\"; remote = \"192.0.2.3\"; psk_file = \"/nowhere/psk\"; " PROPOSALS
               "local_subnets = [ \"10.22.0.0/24\" ]; remote_subnets = [ \"10.12.0.0/24\" ];"},
     {"trap",
@@ -286,6 +289,19 @@ static void say_state(struct play *play)
     say(play, "\n");
 }
 
+/* Is it told under the settings that it is to have? */
+static void say_settings(struct play *play)
+{
+    const struct tunnels *tunnels = keeper_tunnels(play->keeper);
+
+    for (size_t i = 0; i < tunnels_count(tunnels); i++) {
+        const struct tunnel *tunnel = tunnels_at(tunnels, i);
+        say(play, "  %s %s: %s\n", tunnel->wanted->name, tunnel_state_text(tunnel->state),
+            settings_are_same(tunnel->settings, tunnel->wanted->settings) ? "as wanted"
+                                                                          : "as before");
+    }
+}
+
 /* --- files -------------------------------------------------------------------------------- */
 
 static void put_file(const char *name, const char *text)
@@ -396,6 +412,8 @@ static void act(struct play *play, char *text)
         copy_file(line, space + 1);
     } else if (begins(&line, "wall ")) {
         set_wall(play, strtoll(line, NULL, 10), strchr(line, ' ') + 1);
+    } else if (begins(&line, "settings")) {
+        say_settings(play);
     } else if (begins(&line, "state")) {
         say_state(play);
     } else {

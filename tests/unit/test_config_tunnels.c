@@ -2,6 +2,7 @@
 /* Tunnels: presets, and every contradiction of one tunnel, of two, and of peers with theirs. */
 #include "config/address.h"
 #include "config/config.h"
+#include "config/internal.h"
 #include "config/proposal.h"
 
 #include <setjmp.h>
@@ -518,10 +519,30 @@ static void private_ones_are_known(void **state)
     }
 }
 
+/* Of more the gateway would hear nothing at all. */
+static void more_than_can_be_told_of(void **state)
+{
+    struct config config = {.tunnel_count = CONFIG_TUNNELS_MAXIMUM + 1};
+    struct problems problems;
+
+    (void)state;
+    config.tunnels = calloc(config.tunnel_count, sizeof *config.tunnels);
+    assert_non_null(config.tunnels);
+    config.tunnels[CONFIG_TUNNELS_MAXIMUM].name = (char *)(uintptr_t) "last";
+    problems_init(&problems);
+    check_tunnels(&config, &problems);
+    assert_int_equal(problems.count, 1);
+    assert_int_equal(problems.items[0].severity, PROBLEM_ERROR);
+    assert_non_null(strstr(problems.items[0].text, "there are 1025 tunnels"));
+    problems_free(&problems);
+    free(config.tunnels);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(presets_fill_in_what_is_not_set),
+        cmocka_unit_test(more_than_can_be_told_of),
         cmocka_unit_test(what_is_set_wins_over_the_preset),
         cmocka_unit_test(defaults_without_a_word),
         cmocka_unit_test(mistakes_of_one_tunnel_are_named),

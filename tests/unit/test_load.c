@@ -264,7 +264,7 @@ static void test_the_other_messages(void **state)
     (void)state;
     message_is(load_initiate("a", &message), &message, "ike=mllpgw-a child=mllpgw-a timeout=-1");
     message_is(load_unload("mllpgw-a", &message), &message, "name=mllpgw-a");
-    message_is(load_terminate("mllpgw-a", &message), &message, "ike=mllpgw-a timeout=-1");
+    message_is(load_terminate("mllpgw-a", &message), &message, "ike=mllpgw-a force=yes timeout=-1");
     message_is(load_unload_id("mllpgw-a", &message), &message, "id=mllpgw-a");
     /* What is loaded is what tunnels.h looks for. */
     assert_string_equal(CONFIG_TUNNEL_PREFIX, TUNNEL_PREFIX);

@@ -115,6 +115,30 @@ static void removed(void **state)
     metrics_free(metrics);
 }
 
+static void one_removed(void **state)
+{
+    struct metrics *metrics = metrics_new();
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        const char *values[] = {"adt", (const char *[]){"a", "b", "c"}[i]};
+        metric_add(metrics_slot(metrics, &messages, values), i + 1);
+    }
+    metric_set(metrics_slot(metrics, &depth, NULL), 7);
+    metrics_remove_slot(metrics, &messages, (const char *[]){"adt", "b"});
+    metrics_remove_slot(metrics, &messages, (const char *[]){"b", "adt"});
+    metrics_remove_slot(metrics, &seconds, (const char *[]){"a"}); /* has none */
+    metrics_remove_slot(NULL, &messages, (const char *[]){"adt", "a"});
+    expect_rendered(metrics, "# HELP mllpgw_depth Depth.\n"
+                             "# TYPE mllpgw_depth gauge\n"
+                             "mllpgw_depth 7\n"
+                             "# HELP mllpgw_messages_total Messages \\\\ lines\\nof help.\n"
+                             "# TYPE mllpgw_messages_total counter\n"
+                             "mllpgw_messages_total{listener=\"adt\",peer=\"a\"} 1\n"
+                             "mllpgw_messages_total{listener=\"adt\",peer=\"c\"} 3\n");
+    metrics_free(metrics);
+}
+
 static void latency_bounds_ascend(void **state)
 {
     (void)state;
@@ -199,10 +223,15 @@ static void threads_count_together(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counters_in_stable_order), cmocka_unit_test(histograms_are_cumulative),
-        cmocka_unit_test(latency_bounds_ascend),    cmocka_unit_test(no_slot_is_no_error),
-        cmocka_unit_test(collectors_fill_in),       cmocka_unit_test(too_long_is_said),
-        cmocka_unit_test(threads_count_together),   cmocka_unit_test(removed),
+        cmocka_unit_test(counters_in_stable_order),
+        cmocka_unit_test(histograms_are_cumulative),
+        cmocka_unit_test(latency_bounds_ascend),
+        cmocka_unit_test(no_slot_is_no_error),
+        cmocka_unit_test(collectors_fill_in),
+        cmocka_unit_test(too_long_is_said),
+        cmocka_unit_test(threads_count_together),
+        cmocka_unit_test(removed),
+        cmocka_unit_test(one_removed),
     };
 
     return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);

@@ -42,7 +42,7 @@ static void known_answer(void **state)
 
     (void)state;
     settings_digest(&tunnel, digest);
-    assert_string_equal(digest, "f976ca08bed3f6ed0a9fd230228c7e3a");
+    assert_string_equal(digest, "9e901f32cad3db21e5f59a18e56682e2");
     assert_true(settings_are_same(digest, digest));
     assert_false(settings_are_same("", ""));
     assert_false(settings_are_same(digest, ""));
@@ -50,7 +50,7 @@ static void known_answer(void **state)
 
 static void what_makes_it_another_tunnel(void **state)
 {
-    struct config_tunnel others[11];
+    struct config_tunnel others[13];
     size_t count = 0;
 
     (void)state;
@@ -65,6 +65,8 @@ static void what_makes_it_another_tunnel(void **state)
     others[count++].certificate = TEXT("us.pem");
     others[count++].key = TEXT("us.key");
     others[count++].remote_ca = TEXT("ca.pem");
+    others[count++].crl = TEXT("ca.crl");
+    others[count++].crl_required = true;
     others[count++].local_subnets.count = 2;
     others[count++].remote_subnets.count = 2;
     others[count].local_subnets = tunnel.remote_subnets; /* swapped */
@@ -87,6 +89,7 @@ static void what_does_not(void **state)
     other.pair = TEXT("second");
     other.esp_lifetime_s = 3600;
     other.mss = 1300;
+    other.start = CONFIG_START_TRAP;
     other.remote_id = TEXT("203.0.113.9");              /* what it is when it is not set */
     other.psk_file = TEXT("/run/secrets/vpn/site.psk"); /* in another container */
     assert_true(is_same(&other));

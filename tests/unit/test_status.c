@@ -394,43 +394,78 @@ static void test_the_others_are_told_of_beside_a_tunnel_cut_into_pieces(void **s
     tunnels_free(&tunnels);
 }
 
-static void test_too_long_a_line_is_not_written(void **state)
+static void put_long_texts(struct tunnels *tunnels, const char *name)
 {
-    enum { COUNT = 600 };
-    static struct tunnel_wanted wanted[COUNT];
-    static char names[COUNT][16];
-    struct tunnels *tunnels = tunnels_new(NULL, NULL);
-    char alert[200], address[SA_TEXT_BYTES], *line = NULL;
-    size_t length = 0;
+    char text[4096], alert[200], address[SA_TEXT_BYTES];
+    int used;
 
-    (void)state;
-    for (unsigned i = 0; i < COUNT; i++) {
-        snprintf(names[i], sizeof names[i], "t%u", i);
-        wanted[i].name = names[i];
-    }
     memset(alert, '"', sizeof alert - 1); /* each takes two bytes */
     alert[sizeof alert - 1] = '\0';
     memset(address, 'x', sizeof address - 1);
     address[sizeof address - 1] = '\0';
+    used = snprintf(
+        text, sizeof text,
+        "up=yes mllpgw-%s{ uniqueid=1 state=ESTABLISHED local-host=%s remote-host=%s "
+        "local-id=%s remote-id=%s child-sas{ c{ name=mllpgw-%s uniqueid=1 "
+        "state=INSTALLED rekey-time=3000 local-ts[ 10.20.0.0/24 ] remote-ts[ 10.10.0.0/24 ] } } }",
+        name, address, address, address, address, name);
+    assert_true(used < (int)sizeof text);
+    take(tunnels, 0, "child-updown", text);
+    tunnels_alert(tunnels, 0, name, alert);
+}
+
+static void put_many_children(struct tunnels *tunnels, const char *name)
+{
+    char text[8192];
+    int used = snprintf(text, sizeof text,
+                        "up=yes mllpgw-%s{ uniqueid=1 state=ESTABLISHED child-sas{ ", name);
+
+    for (unsigned i = 0; i < STATUS_CHILDREN_MAXIMUM; i++)
+        used += snprintf(text + used, sizeof text - (size_t)used,
+                         "c%u{ name=mllpgw-%s uniqueid=%u state=INSTALLED } ", i, name, 1000 + i);
+    assert_true(used + 8 < (int)sizeof text);
+    snprintf(text + used, sizeof text - (size_t)used, "} }");
+    take(tunnels, 0, "child-updown", text);
+}
+
+/* As many tunnels as there may be, with the longest texts: whom to let in is told of each. Only a line that is
+ * too long even so is not written. */
+static void test_what_admission_goes_by_has_room_for_all(void **state)
+{
+    enum { COUNT = STATUS_TUNNELS_MAXIMUM };
+    static struct tunnel_wanted wanted[COUNT];
+    static char names[COUNT][STATUS_NAME_BYTES];
+    struct tunnels *tunnels = tunnels_new(NULL, NULL);
+    struct status status;
+    char *line = NULL;
+    size_t length = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < COUNT; i++) {
+        snprintf(names[i], sizeof names[i], "t%063u", i);
+        wanted[i] = (struct tunnel_wanted){.name = names[i],
+                                           .settings = "0123456789abcdef0123456789abcdef"};
+    }
     assert_int_equal(tunnels_configure(tunnels, 0, wanted, COUNT), 0);
+    for (unsigned i = 0; i < COUNT; i++)
+        put_long_texts(tunnels, names[i]);
     assert_int_equal(status_write(&(struct status_head){1, true, NULL}, tunnels, 0, &line, &length),
                      0);
+    assert_true(length <= STATUS_LINE_MAXIMUM);
+    status = read_line(line, length);
     free(line);
+    assert_int_equal(status.count, COUNT);
     for (unsigned i = 0; i < COUNT; i++) {
-        char text[4096];
-        char selector[] =
-            "fd00:1111:2222:3333:4444:5555:6666:0..fd00:1111:2222:3333:4444:5555:6666:9 ";
-        int used = snprintf(text, sizeof text,
-                            "up=yes mllpgw-%s{ uniqueid=1 state=ESTABLISHED local-host=%s "
-                            "remote-host=%s local-id=%s remote-id=%s child-sas{ c{ "
-                            "name=mllpgw-%s uniqueid=1 state=INSTALLED local-ts[ ",
-                            names[i], address, address, address, address, names[i]);
-        for (unsigned k = 0; k < 24; k++)
-            used += snprintf(text + used, sizeof text - (size_t)used, "%s", selector);
-        snprintf(text + used, sizeof text - (size_t)used, "] } } }");
-        take(tunnels, 0, "child-updown", text);
-        tunnels_alert(tunnels, 0, names[i], alert);
+        assert_int_equal(status.tunnels[i].state, TUNNEL_UP);
+        assert_string_equal(status.tunnels[i].settings, wanted[i].settings);
+        assert_int_equal(status.tunnels[i].children[0].local_count, 1);
+        assert_int_equal(status.tunnels[i].children[0].remote_count, 1);
+        assert_int_equal(status.tunnels[i].warning_count, 1);
     }
+    assert_non_null(strstr(status.tunnels[0].warnings[0], "the status is too long"));
+    status_free(&status);
+    for (unsigned i = 0; i < COUNT; i++)
+        put_many_children(tunnels, names[i]);
     line = NULL;
     assert_int_equal(status_write(&(struct status_head){1, true, NULL}, tunnels, 0, &line, &length),
                      -EMSGSIZE);
@@ -449,7 +484,7 @@ int main(void)
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_many_children_are_written_in_part),
         cmocka_unit_test(test_the_others_are_told_of_beside_a_tunnel_cut_into_pieces),
-        cmocka_unit_test(test_too_long_a_line_is_not_written),
+        cmocka_unit_test(test_what_admission_goes_by_has_room_for_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,8 @@
 /* links: admission loop certs vpn config base */
 /* wrap: loop_now_ms loop_refresh connect */
 /* mllp-tunneld's status as it comes off a socket: in pieces, malformed, too long, from somebody else. */
-#include "tunnels.c" /* the daemon's own, in no library */
+#include "tunnel_metrics.c" /* the daemon's own, in no library */
+#include "tunnels.c"
 
 #include <fcntl.h>
 #include <setjmp.h>

@@ -24,7 +24,7 @@ import time
 
 def digest(tunnel):
     """As vpn/settings.c: by it the gateway knows that its tunnel is meant."""
-    parts = ["mllpgw-tunnel-settings-1"]
+    parts = ["mllpgw-tunnel-settings-2"]
 
     def add(key, value):
         parts.extend([key, "-" if value is None else "+", value or ""])
@@ -33,8 +33,9 @@ def digest(tunnel):
     add("local", tunnel.get("local"))
     add("remote_id", tunnel.get("remote_id", tunnel.get("remote")))
     add("local_id", tunnel.get("local_id"))
-    for key in ("psk_file", "certificate", "key", "remote_ca"):
+    for key in ("psk_file", "certificate", "key", "remote_ca", "crl"):
         add(key, tunnel[key].rsplit("/", 1)[-1] if key in tunnel else None)
+    add("crl_required", "true" if tunnel.get("crl_required") else "false")
     for key in ("local_subnets", "remote_subnets"):
         for subnet in tunnel[key]:
             add(key, subnet)
