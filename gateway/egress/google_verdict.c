@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define GOOGLE_KEPT_BYTES ((size_t)64 * 1024)
+
 /* ---- Google's JSON ---- */
 
 /* NULL: it isn't an object of JSON. */
@@ -161,6 +163,13 @@ static void google_of_error(const struct google_question *question, const json_t
 
 /* ---- */
 
+/* Of what isn't HL7 the beginning, for people: beside an unreadable ACK stands the whole message, parsed,
+ * and each try that is written down would bring it into the spool again. */
+static struct span google_beginning(struct span body)
+{
+    return span_of(body.data, body.length < GOOGLE_KEPT_BYTES ? body.length : GOOGLE_KEPT_BYTES);
+}
+
 /* What is accepted, by an override perhaps, has no negative answer. */
 static void google_settle_answer(const struct http_result *result, struct verdict *verdict)
 {
@@ -174,7 +183,7 @@ static void google_settle_answer(const struct http_result *result, struct verdic
         verdict->error_location[0] = '\0';
     } else if (verdict->kind != VERDICT_ACCEPTED && verdict->answer == NULL &&
                result->body.length > 0) {
-        verdict->answer = answer_bytes_new(result->body);
+        verdict->answer = answer_bytes_new(google_beginning(result->body));
     }
 }
 

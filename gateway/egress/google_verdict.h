@@ -17,7 +17,7 @@
  *   unreadable                JSON, base64 or HL7 in a 2xx: retry; in an error: by status
  *
  * For 401, 403 and 404 the reason says in our words what to look at; names are the configuration's.
- * Google's own words are content: kept as the answer, never in a reason.
+ * Google's own words are content: kept as the answer (64 KiB of them), never in a reason.
  * Pure, but for memory. Threads: any.
  */
 #ifndef MLLPGW_EGRESS_GOOGLE_VERDICT_H

@@ -232,6 +232,33 @@ static void what_cannot_be_read_is_tried_again(void **state)
     }
 }
 
+/* Google sends the message back, parsed: the spool keeps the beginning, which tells what it is. */
+static void of_a_large_answer_the_beginning_is_kept(void **state)
+{
+    static char body[100000];
+    static const struct {
+        enum http_failure failure;
+        int status;
+        enum verdict_kind kind;
+    } cases[] = {{HTTP_OK, 200, VERDICT_RETRY},
+                 {HTTP_ANSWER_TOO_LARGE, 200, VERDICT_OPERATOR},
+                 {HTTP_OK, 400, VERDICT_REFUSED}};
+    int length = snprintf(body, sizeof(body), "{\"hl7Ack\":7,\"message\":{\"data\":\"");
+
+    (void)state;
+    memset(body + length, 'A', sizeof(body) - 1 - (size_t)length);
+    memcpy(body + sizeof(body) - 4, "\"}}", 4);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct verdict verdict =
+            judge_with(NULL, 0, false, cases[i].failure, cases[i].status, body);
+
+        assert_int_equal(verdict.kind, cases[i].kind);
+        assert_int_equal(verdict.answer->length, 65536);
+        assert_memory_equal(verdict.answer->data, body, 65536);
+        verdict_clear(&verdict);
+    }
+}
+
 static void an_answer_that_was_cut_off_is_a_setting_to_change(void **state)
 {
     struct verdict verdict =
@@ -656,6 +683,7 @@ int main(void)
         cmocka_unit_test(without_an_ack_it_is_accepted_without_an_answer),
         cmocka_unit_test(what_is_not_googles_is_no_acceptance),
         cmocka_unit_test(what_cannot_be_read_is_tried_again),
+        cmocka_unit_test(of_a_large_answer_the_beginning_is_kept),
         cmocka_unit_test(an_answer_that_was_cut_off_is_a_setting_to_change),
         cmocka_unit_test(each_status),
         cmocka_unit_test(a_nack_beside_trouble_of_another_kind_refuses_nothing),
