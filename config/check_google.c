@@ -123,6 +123,18 @@ static void check_own_headers(const struct subject *subject, const struct config
     }
 }
 
+/* Beside the ACK stands the message: what cuts it off cuts the verdict off. */
+static void check_answer_limit(const struct subject *subject, const struct config_store *store)
+{
+    if (store->maximum_answer_bytes < store->maximum_request_bytes) {
+        complain(subject, PROBLEM_WARNING, "maximum_answer_bytes", WHOLE,
+                 "Google's answer holds the message, too: one that does not come back within %lld "
+                 "bytes would be taken there and still hold up its lane; maximum_request_bytes is "
+                 "%lld, and the answer may be several times that",
+                 (long long)store->maximum_answer_bytes, (long long)store->maximum_request_bytes);
+    }
+}
+
 void check_google(const struct subject *subject, const struct config_store *store)
 {
     check_project(subject, "project", store->project);
@@ -133,6 +145,7 @@ void check_google(const struct subject *subject, const struct config_store *stor
     check_endpoint(subject, store);
     check_labels(subject, store);
     check_own_headers(subject, store);
+    check_answer_limit(subject, store);
     if (store->batch == CONFIG_BATCH_WHOLE) {
         complain(subject, PROBLEM_ERROR, "batch", WHOLE,
                  "Google's store takes single messages: leave \"split\"");

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define GOOGLE_KEPT_BYTES ((size_t)64 * 1024)
+
 /* ---- Google's JSON ---- */
 
 /* NULL: it isn't an object of JSON. */
@@ -56,6 +58,13 @@ static void google_say_unreadable(struct verdict *verdict, const char *what)
              "HTTP %d, the %s in the answer cannot be read", verdict->status, what);
 }
 
+/* What fields are empty is left out of Google's JSON; what is there is one of the answer's two. */
+static bool google_is_of_ingest(const json_t *root)
+{
+    return json_object_size(root) == 0 || json_object_get(root, "hl7Ack") != NULL ||
+           json_is_object(json_object_get(root, "message"));
+}
+
 static void google_of_success(const struct google_question *question,
                               const struct http_result *result, const json_t *root,
                               struct verdict *verdict)
@@ -73,10 +82,23 @@ static void google_of_success(const struct google_question *question,
         else
             hl7_answer_judge(&question->http.sent,
                              span_of(verdict->answer->data, verdict->answer->length), verdict);
+    } else if (!google_is_of_ingest(root)) {
+        verdict->kind = VERDICT_OPERATOR;
+        snprintf(verdict->reason, sizeof(verdict->reason),
+                 "HTTP %d, but not as messages:ingest answers: check endpoint and api_version",
+                 verdict->status);
     }
 }
 
 /* ---- errors ---- */
+
+/* Not where the status names trouble that isn't the message's: the API makes a NACK for any error, and
+ * an outage, a quota or a missing role must not bury what another try will bring in. */
+static bool google_nack_counts(const struct verdict *verdict)
+{
+    return verdict->kind != VERDICT_OPERATOR &&
+           !http_verdict_says_nothing_about_message(verdict->status);
+}
 
 /* Refused, or a retry when it is another message's; else the status decides. True: it is read. */
 static bool google_of_nack(const struct google_question *question, const json_t *nack,
@@ -121,17 +143,17 @@ static void google_of_error(const struct google_question *question, const json_t
     const json_t *nack = google_error_detail(root, "hl7Nack");
     const char *word = google_error_word(root);
 
+    if (verdict->status == 499)
+        verdict->kind = VERDICT_RETRY;
     if (strcmp(word, "ALREADY_EXISTS") == 0) {
         google_of_duplicate(question, nack, verdict);
-    } else if (google_of_nack(question, nack, verdict)) {
+    } else if (google_nack_counts(verdict) && google_of_nack(question, nack, verdict)) {
         return;
     } else if (strcmp(word, "FAILED_PRECONDITION") == 0) {
         verdict->kind = VERDICT_OPERATOR;
         SAY("HTTP %d, FAILED_PRECONDITION: check the state of store %s, its dataset's encryption key "
             "too",
             verdict->status, question->store->store);
-    } else if (verdict->status == 499) {
-        verdict->kind = VERDICT_RETRY;
     } else if (verdict->kind == VERDICT_OPERATOR) {
         /* What an operator is to look at. */
         (void)google_fault_words(question->store, question->quota_project, verdict->status, root,
@@ -140,6 +162,13 @@ static void google_of_error(const struct google_question *question, const json_t
 }
 
 /* ---- */
+
+/* Of what isn't HL7 the beginning, for people: beside an unreadable ACK stands the whole message, parsed,
+ * and each try that is written down would bring it into the spool again. */
+static struct span google_beginning(struct span body)
+{
+    return span_of(body.data, body.length < GOOGLE_KEPT_BYTES ? body.length : GOOGLE_KEPT_BYTES);
+}
 
 /* What is accepted, by an override perhaps, has no negative answer. */
 static void google_settle_answer(const struct http_result *result, struct verdict *verdict)
@@ -154,7 +183,7 @@ static void google_settle_answer(const struct http_result *result, struct verdic
         verdict->error_location[0] = '\0';
     } else if (verdict->kind != VERDICT_ACCEPTED && verdict->answer == NULL &&
                result->body.length > 0) {
-        verdict->answer = answer_bytes_new(result->body);
+        verdict->answer = answer_bytes_new(google_beginning(result->body));
     }
 }
 

@@ -4,9 +4,11 @@
  *
  * Source: REST v1, projects.locations.datasets.hl7V2Stores.messages/ingest; AIP-193 (errors).
  *
- *   200 {"hl7Ack"}            the ACK decides (hl7_answer.h); without one the message is accepted and
- *                             there is no answer of the store's
- *   error with "hl7Nack"      refused, and the NACK is the answer, whatever the status
+ *   200 {"hl7Ack"}            the ACK decides (hl7_answer.h)
+ *   200 {"message"}, {}       accepted, and there is no answer of the store's
+ *   200, other JSON           the operator's fault: somebody else answers there
+ *   error with "hl7Nack"      refused, and the NACK is the answer; but by status where that names trouble
+ *                             which isn't the message's (401, 403, 404, 408, 429, 499, 502, 503, 504 ...)
  *   ALREADY_EXISTS            the store has these very bytes. After an attempt of unknown outcome that
  *                             was ours: accepted (a NACK beside it is not passed on). Else refused
  *                             (the store's rejectDuplicateMessage)
@@ -15,7 +17,7 @@
  *   unreadable                JSON, base64 or HL7 in a 2xx: retry; in an error: by status
  *
  * For 401, 403 and 404 the reason says in our words what to look at; names are the configuration's.
- * Google's own words are content: kept as the answer, never in a reason.
+ * Google's own words are content: kept as the answer (64 KiB of them), never in a reason.
  * Pure, but for memory. Threads: any.
  */
 #ifndef MLLPGW_EGRESS_GOOGLE_VERDICT_H

@@ -52,13 +52,14 @@ static bool verdict_is_hl7(const char *content_type, struct span body)
     return strcasestr(content_type, "hl7-v2") != NULL || strcasestr(content_type, "hl7v2") != NULL;
 }
 
-static bool verdict_says_nothing_about_message(int status)
+bool http_verdict_says_nothing_about_message(int status)
 {
     switch (status) {
     case 408:
     case 421:
     case 425:
     case 429:
+    case 499:
     case 502:
     case 503:
     case 504:
@@ -167,9 +168,10 @@ bool http_verdict_begin(const struct http_result *result, struct verdict *ret_ve
 void http_verdict_end(const struct http_question *question, struct verdict *verdict)
 {
     verdict_override(question, verdict->status, &verdict->kind);
-    verdict->about_message =
-        verdict->kind == VERDICT_ACCEPTED || verdict->kind == VERDICT_REFUSED ||
-        (verdict->kind == VERDICT_RETRY && !verdict_says_nothing_about_message(verdict->status));
+    verdict->about_message = verdict->kind == VERDICT_ACCEPTED ||
+                             verdict->kind == VERDICT_REFUSED ||
+                             (verdict->kind == VERDICT_RETRY &&
+                              !http_verdict_says_nothing_about_message(verdict->status));
 }
 
 void http_verdict_make(const struct http_question *question, const struct http_result *result,

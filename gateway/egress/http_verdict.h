@@ -35,6 +35,8 @@ void http_verdict_make(const struct http_question *question, const struct http_r
 bool http_verdict_begin(const struct http_result *result, struct verdict *ret_verdict);
 /* And ends with: the override for its status, and whether it is about the message. */
 void http_verdict_end(const struct http_question *question, struct verdict *verdict);
+/* Of an answer that is not the operator's to cure: it is about the server, its load, the way to it. */
+bool http_verdict_says_nothing_about_message(int status);
 /* A 2xx whose HL7 was cut off. */
 void http_verdict_of_cut_answer(struct verdict *verdict);
 

@@ -84,25 +84,14 @@ static bool https_attempt_has_other_token(struct https_attempt *attempt)
     return strcmp(https->kind->bearer(https), token) != 0;
 }
 
-/* Whether the store may have the part although it didn't say so. */
+/* Whether the store may have the part although it didn't say so. libcurl repeats a request whose
+ * connection was lost by itself: then the failure may be one to connect, of a request that has been sent. */
 static bool https_may_have_arrived(const struct http_result *result)
 {
-    switch (result->failure) {
-    case HTTP_OK:
-    case HTTP_ANSWER_TOO_LARGE:
-        return result->status < 300 || result->status == 408 || result->status >= 500;
-    case HTTP_TIMEOUT:
-    case HTTP_TRANSPORT:
-    case HTTP_INTERNAL:
+    if (result->failure != HTTP_OK && result->failure != HTTP_ANSWER_TOO_LARGE)
         return !result->not_sent;
-    case HTTP_RESOLVE:
-    case HTTP_CONNECT:
-    case HTTP_TLS:
-    case HTTP_PROXY:
-    case HTTP_CREDENTIALS:
-        break;
-    }
-    return false;
+    return result->status < 300 || result->status == 408 || result->status == 499 ||
+           result->status >= 500;
 }
 
 static void https_attempt_note(struct https_attempt *attempt, enum verdict_kind kind,

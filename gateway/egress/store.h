@@ -12,7 +12,7 @@
  *    in order, each with its own stable id (derived from the batch's and its index), one verdict:
  *    accepted when all are; the first refusal, retry or fault ends the attempt, and a repeat begins
  *    at the message that failed (struct store_progress, kept by the caller while it holds the entry;
- *    zeros after a restart: repeats are harmless).
+ *    zeros after a restart, and for a store that was made anew: repeats are harmless).
  *  - The verdict's answer (HL7) is checked here: MSA-2 must be the message's MSH-10.
  * Threads: the delivery thread.
  */

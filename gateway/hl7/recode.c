@@ -309,7 +309,7 @@ int recode_answer(const struct recode *recode, struct span message, struct span 
         return -EILSEQ;
     back.high = look.high < answer.length;
     (void)msh_read(answer, &back.msh, NULL);
-    if (recode->rename)
+    if (recode->rename || (back.high && charset_iconv(recode->set) != NULL))
         back.name = span_of(message.data + recode->lead + recode->set_start,
                             recode->set_end - recode->set_start);
     if (back.name.length > 0 && memchr(back.name.data, back.msh.field, back.name.length) != NULL)

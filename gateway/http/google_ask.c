@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define SUBJECT_BYTES ((size_t)64 * 1024)
+#define ASSERTION_BYTES ((size_t)4 * 1024)
 #define CLOUD_PLATFORM "https://www.googleapis.com/auth/cloud-platform"
 #define METADATA_PATH "/computeMetadata/v1/instance/service-accounts/default/token"
 
@@ -53,9 +54,11 @@ void google_forget(struct google_grant *google)
 
 static int google_fill_service_account(struct google_grant *google)
 {
-    int result =
-        grant_add(&google->body, "grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer");
+    int result = grant_reserve(&google->body, ASSERTION_BYTES); /* it is a secret for an hour */
 
+    if (result == 0)
+        result =
+            grant_add(&google->body, "grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer");
     if (result == 0)
         result = buffer_append_string(&google->body, "&assertion=");
     return result != 0 ? result
@@ -186,11 +189,16 @@ static int google_fill_impersonation(struct google_grant *google)
 
 static int google_ask_impersonation(struct google_grant *google, struct token_step *step)
 {
-    int result =
-        buffer_append_format(&google->authorization, "Authorization: Bearer %s", google->token);
+    static const char bearer[] = "Authorization: Bearer ";
+    struct buffer *header = &google->authorization;
+    int result = grant_reserve(header, sizeof(bearer) + strlen(google->token));
 
     if (result == 0)
-        result = buffer_append_byte(&google->authorization, '\0');
+        result = buffer_append_string(header, bearer);
+    if (result == 0)
+        result = buffer_append_string(header, google->token);
+    if (result == 0)
+        result = buffer_append_byte(header, '\0');
     if (result == 0)
         result = google_fill_impersonation(google);
     google->headers[0] = "Content-Type: application/json";

@@ -6,14 +6,50 @@
 
 #define GRANT_DEFAULT_LIFETIME_S 300 /* for an answer without expires_in */
 
+static const char grant_plain[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+
+void grant_wipe(struct buffer *buffer)
+{
+    if (buffer->data != NULL)
+        explicit_bzero(buffer->data, buffer->capacity);
+    buffer_free(buffer);
+}
+
+int grant_reserve(struct buffer *buffer, size_t more)
+{
+    struct buffer larger;
+    size_t wanted;
+    int result;
+
+    if (more <= buffer->capacity - buffer->length)
+        return 0;
+    if (more > buffer->maximum - buffer->length)
+        return -EMSGSIZE;
+    wanted = buffer->length + more;
+    if (wanted < 2 * buffer->capacity)
+        wanted = 2 * buffer->capacity < buffer->maximum ? 2 * buffer->capacity : buffer->maximum;
+    buffer_init(&larger, buffer->maximum);
+    result = buffer_reserve(&larger, wanted);
+    if (result == 0)
+        result = buffer_append(&larger, buffer->data, buffer->length);
+    if (result != 0)
+        return result;
+    grant_wipe(buffer);
+    *buffer = larger;
+    return 0;
+}
+
 int grant_encode(struct buffer *out, const char *text)
 {
-    static const char plain[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-    int result = 0;
+    size_t length = 1; /* the NUL that formats end with */
+    int result;
 
+    for (const char *c = text; *c != '\0'; c++)
+        length += strchr(grant_plain, *c) != NULL ? 1 : 3;
+    result = grant_reserve(out, length);
     for (; *text != '\0' && result == 0; text++) {
-        if (strchr(plain, *text) != NULL)
+        if (strchr(grant_plain, *text) != NULL)
             result = buffer_append_byte(out, *text);
         else
             result = buffer_append_format(out, "%%%02X", (unsigned)(unsigned char)*text);
@@ -27,15 +63,10 @@ int grant_add(struct buffer *form, const char *name, const char *value)
 
     if (value == NULL || *value == '\0')
         return 0;
-    result = buffer_append_format(form, "%s%s=", form->length > 0 ? "&" : "", name);
+    result = grant_reserve(form, strlen(name) + sizeof("&="));
+    if (result == 0)
+        result = buffer_append_format(form, "%s%s=", form->length > 0 ? "&" : "", name);
     return result != 0 ? result : grant_encode(form, value);
-}
-
-void grant_wipe(struct buffer *buffer)
-{
-    if (buffer->data != NULL)
-        explicit_bzero(buffer->data, buffer->capacity);
-    buffer_free(buffer);
 }
 
 void grant_forget(char **secret)

@@ -17,6 +17,8 @@ __attribute__((warn_unused_result)) int grant_encode(struct buffer *out, const c
 __attribute__((warn_unused_result)) int grant_add(struct buffer *form, const char *name,
                                                   const char *value);
 
+/* As buffer_reserve(), and what moves leaves nothing behind in freed memory. */
+__attribute__((warn_unused_result)) int grant_reserve(struct buffer *buffer, size_t more);
 /* Wipes the content and frees. */
 void grant_wipe(struct buffer *buffer);
 void grant_forget(char **secret);

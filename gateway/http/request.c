@@ -11,6 +11,13 @@
 /* Empty, so that libcurl doesn't wait a second for "100 Continue" before larger bodies. */
 static char http_no_expect[] = "Expect:";
 
+/* Tokens and what stores say of messages are not to lie about in freed or idle memory. */
+static void http_wipe(struct buffer *buffer)
+{
+    if (buffer->data != NULL)
+        explicit_bzero(buffer->data, buffer->capacity);
+}
+
 /* One block: the nodes, then the texts. libcurl only reads the list. */
 static int http_headers_copy(struct buffer *block, const char *const *headers)
 {
@@ -21,6 +28,10 @@ static int http_headers_copy(struct buffer *block, const char *const *headers)
     for (; headers != NULL && headers[count - 1] != NULL; count++)
         bytes += strlen(headers[count - 1]) + 1;
     buffer_clear(block);
+    if (count * sizeof(*nodes) + bytes > block->capacity) {
+        http_wipe(block); /* of the request before, which had a token, too */
+        buffer_free(block);
+    }
     if (buffer_reserve(block, count * sizeof(*nodes) + bytes) != 0)
         return -ENOMEM;
     nodes = (struct curl_slist *)(void *)block->data;
@@ -93,13 +104,6 @@ static int http_request_prepare(struct http_request *request,
     request->too_large = false;
     request->error[0] = '\0';
     return 0;
-}
-
-/* Tokens and what stores say of messages are not to lie about in freed or idle memory. */
-static void http_wipe(struct buffer *buffer)
-{
-    if (buffer->data != NULL)
-        explicit_bzero(buffer->data, buffer->capacity);
 }
 
 void http_request_free(struct http_request **request)

@@ -164,6 +164,26 @@ static void router_mark_removed(struct router *router)
     }
 }
 
+static void route_each_job(struct route *route, void (*each)(struct job *job))
+{
+    LIST_FOREACH_SAFE(node, following, &route->lanes) {
+        struct lane *lane = LIST_ENTRY(node, struct lane, in_route);
+
+        for (int state = 0; state < JOB_STATES; state++) {
+            LIST_FOREACH_SAFE(job, next, &lane->jobs[state]) {
+                each(LIST_ENTRY(job, struct job, node));
+            }
+        }
+    }
+}
+
+static void target_begin_anew(struct target *target)
+{
+    LIST_FOREACH_SAFE(node, following, &target->routes) {
+        route_each_job(LIST_ENTRY(node, struct route, in_target), job_begin_anew);
+    }
+}
+
 static void target_install(struct router *router, struct plan_store *store)
 {
     struct target *target = store->target;
@@ -176,6 +196,7 @@ static void target_install(struct router *router, struct plan_store *store)
     if (target->instance != NULL)
         instance_retire(target->instance);
     target->instance = store->instance;
+    target_begin_anew(target);
 }
 
 static void route_configure(struct route *route, const struct config_route *config)
@@ -184,19 +205,6 @@ static void route_configure(struct route *route, const struct config_route *conf
     /* Nothing may point into a configuration that the next reload frees. */
     route->config.place = (struct place){0};
     route->config.name = route->config.from = route->config.to = NULL;
-}
-
-static void route_forget_store(struct route *route)
-{
-    LIST_FOREACH_SAFE(node, following, &route->lanes) {
-        struct lane *lane = LIST_ENTRY(node, struct lane, in_route);
-
-        for (int state = 0; state < JOB_STATES; state++) {
-            LIST_FOREACH_SAFE(job, next, &lane->jobs[state]) {
-                job_forget_store(LIST_ENTRY(job, struct job, node));
-            }
-        }
-    }
 }
 
 static void route_wake(struct route *route)
@@ -216,7 +224,7 @@ static void route_set_target(struct route *route, struct target *target)
     if (route->target == target)
         return;
     if (route->target != NULL)
-        route_forget_store(route);
+        route_each_job(route, job_forget_store);
     list_remove(&route->in_target);
     route->target = target;
     list_append(&target->routes, &route->in_target);

@@ -79,6 +79,23 @@ struct job *job_new(struct lane *lane, struct spool_entry *entry)
     return job;
 }
 
+static void job_drop_progress(struct job *job)
+{
+    const struct store_progress *old = &job->progress;
+    bool mine = !job->moved && (old->in_doubt || old->part_in_doubt || old->parts > 0);
+
+    job->progress = (struct store_progress){.in_doubt = mine || job_is_in_doubt(job)};
+    job->anew = job->moved = false;
+}
+
+void job_begin_anew(struct job *job)
+{
+    if (job->state == JOB_IN_FLIGHT)
+        job->anew = true; /* the attempt writes into it until it ends */
+    else
+        job_drop_progress(job);
+}
+
 static void job_destroy(struct router *router, struct job *job)
 {
     timers_stop(router->context.timers, &job->retry);
@@ -107,9 +124,12 @@ void job_forget_store(struct job *job)
         target->probe = NULL;
         target_probe_now(target);
     }
-    if (job->state != JOB_IN_FLIGHT) {
+    if (job->state == JOB_IN_FLIGHT) {
+        doubts_add(&target->doubts, job->entry->message->digest);
+        job->anew = job->moved = true;
+    } else {
         job_note_doubt(job);
-        job->progress = (struct store_progress){0};
+        job->progress = (struct store_progress){.in_doubt = job->entry->in_doubt};
     }
     job->may_count = false;
     job->outage = 0;
@@ -248,6 +268,8 @@ static void job_leave_flight(struct job *job)
     struct route *route = job->lane->route;
 
     job->attempt = NULL;
+    if (job->anew)
+        job_drop_progress(job);
     if (route->target->probe == job)
         route->target->probe = NULL;
     route->in_flight--;

@@ -52,6 +52,8 @@ struct job {
     bool may_count;         /* the last attempt counts once something else gets through */
     bool unwritten_count;   /* counted_attempts has moved since written_ms */
     bool faulty;            /* the last verdict was an operator's fault */
+    bool anew;              /* in flight to a store that was exchanged: its progress is of no use */
+    bool moved;             /* anew: and what that store may have is not this target's to know */
 };
 
 enum lane_state {
@@ -198,6 +200,8 @@ void job_give_back(struct job *job, const char *why);
 void job_expire(struct job *job);
 /* Its route goes to another store: what the old one said is of no account. */
 void job_forget_store(struct job *job);
+/* Its store is made anew, perhaps for another place: of a split batch all parts go there. */
+void job_begin_anew(struct job *job);
 void job_free(struct job *job);
 void job_pool_free(struct router *router);
 

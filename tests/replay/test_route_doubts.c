@@ -153,6 +153,70 @@ static void another_store_has_nothing(void **state)
     verdict(world, 3, &accepted);
 }
 
+/* What the first store took of a batch is not at the second one. */
+static void a_batch_in_flight_to_another_store_begins_anew(void **state)
+{
+    struct world *world = *state;
+
+    world_configure(world, 2, 2);
+    router_on_entry(world->router, copy_of(world, 1, 'x'));
+    world->routes[0].to = world->stores[1].name;
+    world_apply(world);
+    world->attempts[0]->progress->parts = 2; /* the attempt at the old one goes on */
+    world->attempts[0]->progress->part_in_doubt = true;
+    verdict(world, 1, &lost);
+    advance(world, 60000);
+    assert_false(in_doubt(world));
+    assert_false(world->attempts[0]->progress->part_in_doubt);
+    assert_int_equal(world->attempts[0]->progress->parts, 0);
+    verdict(world, 1, &accepted);
+    world->routes[0].to = world->stores[0].name;
+    world_apply(world);
+    router_on_entry(world->router, copy_of(world, 2, 'x'));
+    assert_true(in_doubt(world));
+    verdict(world, 2, &accepted);
+}
+
+/* The same name, and perhaps another place. */
+static void a_batch_begins_anew_when_its_store_is_exchanged(void **state)
+{
+    struct world *world = *state;
+
+    for (int in_flight = 0; in_flight < 2; in_flight++) {
+        router_on_entry(world->router, copy_of(world, 1, 'x'));
+        world->attempts[0]->progress->parts = 2;
+        if (in_flight == 0)
+            verdict(world, 1, &lost);
+        world->stores[0].attempt_timeout_ms += 1000;
+        world_apply(world);
+        if (in_flight == 1) {
+            world->attempts[0]->progress->parts = 3;
+            verdict(world, 1, &lost);
+        }
+        advance(world, 60000);
+        assert_int_equal(world->attempts[0]->progress->parts, 0);
+        assert_true(in_doubt(world)); /* it may be the same place */
+        verdict(world, 1, &accepted);
+    }
+}
+
+/* To whom an earlier run has sent it nobody knows. */
+static void an_earlier_runs_entry_stays_in_doubt_at_another_store(void **state)
+{
+    struct world *world = *state;
+    struct spool_entry *entry = copy_of(world, 1, 'x');
+
+    world_configure(world, 2, 2);
+    entry->in_doubt = true;
+    router_on_entry(world->router, entry);
+    verdict(world, 1, &lost);
+    world->routes[0].to = world->stores[1].name;
+    world_apply(world);
+    advance(world, 60000);
+    assert_true(in_doubt(world));
+    verdict(world, 1, &accepted);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,6 +227,9 @@ int main(void)
         WORLD_TEST(a_batch_that_is_half_there_is),
         WORLD_TEST(an_earlier_runs_entries_are),
         WORLD_TEST(another_store_has_nothing),
+        WORLD_TEST(a_batch_in_flight_to_another_store_begins_anew),
+        WORLD_TEST(a_batch_begins_anew_when_its_store_is_exchanged),
+        WORLD_TEST(an_earlier_runs_entry_stays_in_doubt_at_another_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -253,10 +253,17 @@ static void the_answer_limit_is_a_setting(void **state)
 {
     (void)state;
     struct config *config = config_case_good(
-        &(struct config_case){.stores = GOOGLE(PLACE "maximum_answer_bytes = 4096; ")});
+        &(struct config_case){.stores = GOOGLE(PLACE "maximum_answer_bytes = 10000000; ")});
 
-    assert_int_equal(config->stores[0].maximum_answer_bytes, 4096);
+    assert_int_equal(config->stores[0].maximum_answer_bytes, 10000000);
     config_free(&config);
+    /* Google sends the message back. */
+    config_case_one(
+        &(struct config_case){.stores = GOOGLE(PLACE "maximum_answer_bytes = 9999999; ")},
+        PROBLEM_WARNING, 7, "stores.s.maximum_answer_bytes", "hold up its lane");
+    config_case_one(
+        &(struct config_case){.stores = GOOGLE(PLACE "maximum_request_bytes = 67108865; ")},
+        PROBLEM_WARNING, 7, "stores.s.maximum_answer_bytes", "67108865");
     config = config_case_good(&(struct config_case){.stores = HTTP(URL)});
     assert_int_equal(config->stores[0].maximum_answer_bytes, 1048576);
     config_free(&config);

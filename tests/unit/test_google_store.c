@@ -8,11 +8,14 @@
 
 #include <fcntl.h>
 #include <jansson.h>
+#include <netinet/in.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -313,6 +316,11 @@ static void verdicts_end_to_end(void **state)
         {"\"nack:AR:409\"", VERDICT_REFUSED, "AR",
          "HTTP 409, the store has the same message already (rejectDuplicateMessage)", true},
         {"\"nack:AR:422\"", VERDICT_REFUSED, "AR", "AR from the store (ERR 207)", true},
+        {"\"nack:AE:500\"", VERDICT_REFUSED, "AE", "AE from the store (ERR 207)", true},
+        {"\"nack:AE:503\"", VERDICT_RETRY, "", "HTTP 503", false},
+        {"\"nack:AE:429\"", VERDICT_RETRY, "", "HTTP 429", false},
+        {"\"nack:AE:401\"", VERDICT_OPERATOR, "",
+         "HTTP 401: the token is not taken: check credentials and token_scope", false},
         {"\"400\"", VERDICT_REFUSED, "", "HTTP 400", false},
         {"\"413\"", VERDICT_REFUSED, "", "HTTP 413", false},
         {"\"html:413\"", VERDICT_REFUSED, "", "HTTP 413", false},
@@ -483,6 +491,96 @@ static void the_answer_got_lost(void **state)
         assert_int_equal(count_messages(name), 1);
         store_free(&store);
     }
+    message_release(&message);
+}
+
+/* ---- a server that takes one request more than it answers ---- */
+
+struct taker {
+    pthread_t thread;
+    int listener, port;
+    bool took_both;
+};
+
+static bool taker_read_request(int fd)
+{
+    char text[8192] = "";
+    size_t length = 0;
+
+    while (length < sizeof(text) - 1) {
+        ssize_t got = recv(fd, text + length, sizeof(text) - 1 - length, 0);
+        const char *body, *size;
+
+        if (got <= 0)
+            return false;
+        length += (size_t)got;
+        text[length] = '\0';
+        body = strstr(text, "\r\n\r\n");
+        size = strstr(text, "Content-Length: ");
+        if (body != NULL && size != NULL &&
+            length >= (size_t)(body + 4 - text) + strtoul(size + 16, NULL, 10))
+            return true;
+    }
+    return false;
+}
+
+static void *taker_run(void *context)
+{
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                                 "Content-Length: 14\r\n\r\n{\"message\":{}}";
+    struct taker *taker = context;
+    int fd = accept4(taker->listener, NULL, NULL, SOCK_CLOEXEC);
+
+    taker->took_both = taker_read_request(fd) &&
+                       send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL) > 0 &&
+                       taker_read_request(fd);
+    close(taker->listener); /* nothing takes libcurl's own repeat */
+    close(fd);
+    return NULL;
+}
+
+static void taker_start(struct taker *taker)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+
+    taker->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(taker->listener, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(taker->listener, 1), 0);
+    assert_int_equal(getsockname(taker->listener, (struct sockaddr *)&address, &size), 0);
+    taker->port = ntohs(address.sin_port);
+    assert_int_equal(pthread_create(&taker->thread, NULL, taker_run, taker), 0);
+}
+
+/* "Connection refused" says nothing of the request that went out on the connection before. */
+static void a_repeat_that_did_not_connect_leaves_doubt(void **state)
+{
+    struct message *message = message_of(BODY, sizeof(BODY) - 1, "ID1");
+    struct store_progress progress = {0};
+    struct taker taker = {.listener = -1};
+    struct store *store;
+    struct verdict verdict;
+
+    (void)state;
+    taker_start(&taker);
+    snprintf(place, sizeof(place), "taker");
+    snprintf(endpoint, sizeof(endpoint), "http://127.0.0.1:%d", taker.port);
+    store = open_store();
+    verdict = deliver_to(store, message, NULL);
+    assert_int_equal(verdict.kind, VERDICT_ACCEPTED);
+    verdict_clear(&verdict);
+    verdict = deliver_to(store, message, &progress);
+    assert_int_equal(pthread_join(taker.thread, NULL), 0);
+    assert_true(taker.took_both);
+    assert_int_equal(verdict.kind, VERDICT_RETRY);
+    assert_string_equal(verdict.reason, "connection refused");
+    assert_false(verdict.not_sent);
+    assert_true(progress.part_in_doubt);
+    /* The next one was certainly not sent, and takes none of it back. */
+    verdict = deliver_to(store, message, &progress);
+    assert_true(verdict.not_sent);
+    assert_true(progress.part_in_doubt);
+    store_free(&store);
     message_release(&message);
 }
 
@@ -982,6 +1080,7 @@ int main(void)
         STORE_TEST(a_token_is_used_again_and_a_refused_one_replaced),
         STORE_TEST(without_a_token_nothing_is_sent),
         STORE_TEST(the_answer_got_lost),
+        STORE_TEST(a_repeat_that_did_not_connect_leaves_doubt),
         STORE_TEST(what_was_answered_leaves_no_doubt),
         STORE_TEST(an_earlier_holder_may_have_brought_it),
         STORE_TEST(a_store_that_takes_repeats_has_one_message),

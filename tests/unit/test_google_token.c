@@ -1,4 +1,5 @@
 /* links: http loop base config */
+/* wrap: realloc */
 /* Tokens by Google's kinds of credentials, over HTTPS against tests/support/http2_store.mjs, whose
  * answers stand in the URLs that the files of credentials name. Time is turned by hand. */
 #include "base/clock.h"
@@ -6,6 +7,7 @@
 #include "support/google_files.h"
 #include "support/http2_store.h"
 
+#include <malloc.h>
 #include <mbedtls/base64.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,6 +28,23 @@ static struct http_client *client;
 static struct http_origin *origin, *direct;
 static struct clock_manual now;
 static bool running;
+
+/* ---- memory ---- */
+
+/* How often a block with that text was handed to realloc(), which may leave the old one as it is. */
+static const char *watched;
+static unsigned moved;
+
+void *__real_realloc(void *old, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+
+void *__wrap_realloc(void *old, size_t size)
+{
+    if (watched != NULL && old != NULL &&
+        memmem(old, malloc_usable_size(old), watched, strlen(watched)) != NULL)
+        moved++;
+    return __real_realloc(old, size);
+}
 
 /* ---- asking ---- */
 
@@ -403,6 +422,30 @@ static void a_user(void **state)
     assert_int_equal(get(source.tokens).status, 200);
     assert_body(0, "grant_type=refresh_token&client_id=client.apps.googleusercontent.com"
                    "&client_secret=canary-client&refresh_token=canary-1%2F%2Frefresh");
+    close_source(&source);
+}
+
+/* Forms and headers grow as they are written; what they have outgrown must not keep the secret. */
+static void secrets_do_not_stay_where_they_were(void **state)
+{
+    static char secret[1400];
+    struct source source;
+    json_t *file = google_files_new("authorized_user", http2_store_url(&server, "tokens", "token"));
+
+    (void)state;
+    memset(secret, 's', sizeof(secret) - 1);
+    memcpy(secret, "watched-", 8);
+    google_files_set(file, "client_secret", json_string(secret));
+    write_and_open(&source, file);
+    watched = "watched-";
+    moved = 0;
+    assert_int_equal(get(source.tokens).status, 200);
+    watched = "jwt-bearer&assertion=";
+    close_source(&source);
+    open_kind(&source, "service_account", "token:3600");
+    assert_int_equal(get(source.tokens).status, 200);
+    watched = NULL;
+    assert_int_equal(moved, 0);
     close_source(&source);
 }
 
@@ -938,6 +981,7 @@ int main(void)
         cmocka_unit_test_setup(a_pause_is_kept_while_there_is_a_token, start_test),
         cmocka_unit_test_setup(an_old_token_is_waited_for, start_test),
         cmocka_unit_test_setup(a_user, start_test),
+        cmocka_unit_test_setup(secrets_do_not_stay_where_they_were, start_test),
         cmocka_unit_test_setup(an_external_account_by_file, start_test),
         cmocka_unit_test_setup(a_workforce_pool, start_test),
         cmocka_unit_test_setup(an_external_account_by_url_impersonates, start_test),

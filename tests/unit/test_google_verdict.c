@@ -173,6 +173,29 @@ static void without_an_ack_it_is_accepted_without_an_answer(void **state)
     }
 }
 
+/* JSON, but nobody's who has taken a message in: behind a wrong endpoint there is something, too. */
+static void what_is_not_googles_is_no_acceptance(void **state)
+{
+    static const char *const bodies[] = {"{\"status\":\"ok canary-json\"}",
+                                         "{\"error\":{\"code\":503,\"message\":\"canary-json\"}}",
+                                         "{\"message\":\"canary-json\"}", "{\"message\":null}",
+                                         "{\"data\":{\"hl7Ack\":\"TVNIfA==\"}}"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        struct verdict verdict = judge(200, bodies[i]);
+
+        if (verdict.kind != VERDICT_OPERATOR)
+            fail_msg("%s: %s", bodies[i], verdict_kind_text(verdict.kind));
+        assert_string_equal(verdict.reason, "HTTP 200, but not as messages:ingest answers: check "
+                                            "endpoint and api_version");
+        assert_false(verdict.answer_is_hl7);
+        assert_false(verdict.about_message);
+        assert_answer(&verdict, bodies[i]);
+        verdict_clear(&verdict);
+    }
+}
+
 static void what_cannot_be_read_is_tried_again(void **state)
 {
     static const struct {
@@ -205,6 +228,33 @@ static void what_cannot_be_read_is_tried_again(void **state)
         assert_true(verdict.about_message);
         assert_false(verdict.answer_is_hl7);
         assert_answer(&verdict, cases[i].body[0] == '\0' ? NULL : cases[i].body);
+        verdict_clear(&verdict);
+    }
+}
+
+/* Google sends the message back, parsed: the spool keeps the beginning, which tells what it is. */
+static void of_a_large_answer_the_beginning_is_kept(void **state)
+{
+    static char body[100000];
+    static const struct {
+        enum http_failure failure;
+        int status;
+        enum verdict_kind kind;
+    } cases[] = {{HTTP_OK, 200, VERDICT_RETRY},
+                 {HTTP_ANSWER_TOO_LARGE, 200, VERDICT_OPERATOR},
+                 {HTTP_OK, 400, VERDICT_REFUSED}};
+    int length = snprintf(body, sizeof(body), "{\"hl7Ack\":7,\"message\":{\"data\":\"");
+
+    (void)state;
+    memset(body + length, 'A', sizeof(body) - 1 - (size_t)length);
+    memcpy(body + sizeof(body) - 4, "\"}}", 4);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct verdict verdict =
+            judge_with(NULL, 0, false, cases[i].failure, cases[i].status, body);
+
+        assert_int_equal(verdict.kind, cases[i].kind);
+        assert_int_equal(verdict.answer->length, 65536);
+        assert_memory_equal(verdict.answer->data, body, 65536);
         verdict_clear(&verdict);
     }
 }
@@ -267,12 +317,62 @@ static void each_status(void **state)
     }
 }
 
-static void each_status_with_a_nack_is_a_refusal(void **state)
+/* A server that cannot do its work, or an account that may not, is no reason to bury a message, whatever
+ * stands beside it: an outage makes no dead letters. */
+static bool is_about_the_message(int status)
+{
+    switch (status) {
+    case 408:
+    case 421:
+    case 425:
+    case 429:
+    case 499:
+    case 502:
+    case 503:
+    case 504:
+        return false;
+    default:
+        return wanted_kind(status) != VERDICT_OPERATOR;
+    }
+}
+
+static void a_nack_beside_trouble_of_another_kind_refuses_nothing(void **state)
 {
     (void)state;
     for (int status = 300; status < 600; status++) {
-        struct verdict verdict = judge(status, failure(status, "WORD", ACK("AE", "ID1") ERR));
+        const char *body = failure(status, "WORD", ACK("AE", "ID1") ERR);
+        struct verdict verdict;
 
+        if (is_about_the_message(status))
+            continue;
+        verdict = judge(status, body);
+        if (verdict.kind != wanted_kind(status))
+            fail_msg("%d: %s", status, verdict_kind_text(verdict.kind));
+        assert_string_equal(verdict.code, "");
+        assert_int_equal(verdict.error_code, 0);
+        assert_false(verdict.answer_is_hl7);
+        assert_false(verdict.about_message);
+        assert_answer(&verdict, body); /* as content */
+        verdict_clear(&verdict);
+    }
+    struct verdict verdict = judge(403, failure(403, "PERMISSION_DENIED", ACK("AR", "ID1")));
+    assert_non_null(strstr(verdict.reason, "roles/healthcare.hl7V2Ingest on store adt"));
+    verdict_clear(&verdict);
+    verdict = judge(503, failure(503, "UNAVAILABLE", ACK("AE", "ID2"))); /* nor another message's */
+    assert_int_equal(verdict.kind, VERDICT_RETRY);
+    assert_string_equal(verdict.reason, "HTTP 503");
+    verdict_clear(&verdict);
+}
+
+static void each_status_about_the_message_with_a_nack_is_a_refusal(void **state)
+{
+    (void)state;
+    for (int status = 300; status < 600; status++) {
+        struct verdict verdict;
+
+        if (!is_about_the_message(status))
+            continue;
+        verdict = judge(status, failure(status, "WORD", ACK("AE", "ID1") ERR));
         assert_int_equal(verdict.kind, VERDICT_REFUSED);
         assert_string_equal(verdict.code, "AE");
         assert_int_equal(verdict.error_code, 207);
@@ -534,7 +634,8 @@ static void out_of_memory_decides_nothing(void **state)
         {200, NULL, ACK("AA", "ID1"), false, VERDICT_ACCEPTED},
         {200, NULL, ACK("AE", "ID1") ERR, false, VERDICT_REFUSED},
         {400, "INVALID_ARGUMENT", ACK("AE", "ID1"), false, VERDICT_REFUSED},
-        {503, "UNAVAILABLE", ACK("AE", "ID1"), false, VERDICT_REFUSED},
+        {500, "INTERNAL", ACK("AE", "ID1"), false, VERDICT_REFUSED},
+        {503, "UNAVAILABLE", ACK("AE", "ID1"), false, VERDICT_RETRY},
         {409, "ALREADY_EXISTS", ACK("AE", "ID1"), false, VERDICT_REFUSED},
         {409, "ALREADY_EXISTS", ACK("AE", "ID1"), true, VERDICT_ACCEPTED},
         {429, "RESOURCE_EXHAUSTED", NULL, false, VERDICT_RETRY},
@@ -580,10 +681,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_ack_decides),
         cmocka_unit_test(without_an_ack_it_is_accepted_without_an_answer),
+        cmocka_unit_test(what_is_not_googles_is_no_acceptance),
         cmocka_unit_test(what_cannot_be_read_is_tried_again),
+        cmocka_unit_test(of_a_large_answer_the_beginning_is_kept),
         cmocka_unit_test(an_answer_that_was_cut_off_is_a_setting_to_change),
         cmocka_unit_test(each_status),
-        cmocka_unit_test(each_status_with_a_nack_is_a_refusal),
+        cmocka_unit_test(a_nack_beside_trouble_of_another_kind_refuses_nothing),
+        cmocka_unit_test(each_status_about_the_message_with_a_nack_is_a_refusal),
         cmocka_unit_test(a_nack_that_says_nothing_leaves_it_to_the_status),
         cmocka_unit_test(another_messages_nack_refuses_nothing),
         cmocka_unit_test(transport_is_no_answer),

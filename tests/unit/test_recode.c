@@ -550,6 +550,14 @@ static void answers(void **state)
     /* ASCII all through, but the answer is not: the peer reads Latin-1 all the same. */
     expect_answer(SPAN(HEAD "\rPID|1\r"), CHARSET_8859_1, SPAN(ANSWER("", "f\xC3\xBCr")), 0,
                   SPAN(ANSWER("", "f\xFCr")));
+    /* It is not called UTF-8 any more then. */
+    expect_answer(SPAN(HEAD "\rPID|1\r"), CHARSET_8859_1, SPAN(ANSWER("||||||" UTF8, "f\xC3\xBCr")),
+                  0, SPAN(ANSWER("||||||", "f\xFCr")));
+    expect_answer(SPAN(HEAD "||||||ASCII\rPID|1\r"), CHARSET_8859_1,
+                  SPAN(ANSWER("||||||" UTF8, "f\xC3\xBCr")), 0,
+                  SPAN(ANSWER("||||||ASCII", "f\xFCr")));
+    expect_answer(SPAN(HEAD "\rPID|1\r"), CHARSET_8859_1, SPAN(ANSWER("||||||" UTF8, "no")), 0,
+                  SPAN(ANSWER("||||||" UTF8, "no")));
     expect_answer(SPAN(HEAD "||||||EBCDIC\rPID|1\r"), CHARSET_NONE, SPAN(ANSWER("", "f\xC3\xBCr")),
                   -EILSEQ, SPAN(""));
     expect_answer(SPAN(HEAD "\rPID|1\r"), CHARSET_NONE, SPAN(ANSWER("", "f\xC3\xBCr")), 0,
