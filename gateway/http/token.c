@@ -165,6 +165,7 @@ static void token_fail_internally(struct token_source *source, const char *party
 /* Without a request afterwards: the failure is noted. */
 static void token_send(struct token_source *source, const struct token_step *step)
 {
+    int64_t left_ms = source->deadline_ms - token_now_ms(source);
     const struct http_parameters parameters = {.origin = step->origin,
                                                .method = step->method,
                                                .url = step->url,
@@ -173,11 +174,15 @@ static void token_send(struct token_source *source, const struct token_step *ste
                                                .basic_username = step->basic_username,
                                                .basic_password = step->basic_password,
                                                .answer_header = step->answer_header,
-                                               .timeout_ms =
-                                                   source->deadline_ms - token_now_ms(source),
+                                               .timeout_ms = left_ms,
                                                .maximum_answer_bytes = TOKEN_ANSWER_BYTES};
 
     source->party = step->party;
+    if (left_ms <= 0) { /* the steps before it took all */
+        snprintf(source->words, sizeof(source->words), "%s: no whole answer in time", step->party);
+        token_note_failure(source, HTTP_TIMEOUT, 0, 0);
+        return;
+    }
     source->request = http_request_start(source->client, &parameters, token_on_answer, source);
     if (source->request == NULL)
         token_fail_internally(source, step->party);

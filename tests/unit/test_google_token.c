@@ -4,6 +4,7 @@
  * answers stand in the URLs that the files of credentials name. Time is turned by hand. */
 #include "base/clock.h"
 #include "http/google_token.h"
+#include "http/private.h"
 #include "support/google_files.h"
 #include "support/http2_store.h"
 
@@ -163,8 +164,19 @@ static void open_kind(struct source *source, const char *type, const char *steps
     write_and_open(source, google_files_new(type, http2_store_url(&server, "token", steps)));
 }
 
-/* Another source's token over the same connection: what was asked for before it has been answered
- * when it comes. Is one more request. */
+static bool is_busy(const struct http_origin *asked)
+{
+    const struct list_node *list = &asked->connections;
+
+    for (const struct list_node *node = list->next; node != list; node = node->next) {
+        if (!list_empty(&LIST_ENTRY(node, struct http_connections, node)->requests))
+            return true;
+    }
+    return false;
+}
+
+/* Another source's token, and then what was asked for before it: over HTTP/2 that may come later. Is one
+ * more request. */
 static void settle(void)
 {
     json_t *file =
@@ -177,6 +189,8 @@ static void settle(void)
     open_source(&source, path, SCOPE);
     assert_int_equal(get(source.tokens).status, 200);
     close_source(&source);
+    while (is_busy(origin))
+        uv_run(loop_uv(loop), UV_RUN_ONCE);
 }
 
 /* ---- what was sent ---- */
