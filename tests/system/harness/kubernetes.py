@@ -26,6 +26,15 @@ LAB_PLACE = Path(os.environ.get("K8S_LAB") or "/var/tmp/k8s-lab")
 LOCK = Path("/tmp/k8s-lab.lock")  # a directory: one cluster at a time on this machine
 
 
+def is_lab():
+    return "KUBECTL" not in os.environ
+
+
+def kubectl():
+    """The one that needs no cluster."""
+    return [LAB_PLACE / "bin/kubectl"] if is_lab() else shlex.split(os.environ["KUBECTL"])
+
+
 def yaml():
     """PyYAML: the machine's, or the one that the lab has unpacked."""
     sys.path.append(str(LAB_PLACE / "root/usr/lib/python3/dist-packages"))
@@ -48,16 +57,20 @@ def must(command, seconds=300, **more):
 
 def _older(path):
     """One kustomization.yaml in the words of kubectl 1.20, whose kustomize (2.0) has bases and patchesStrategicMerge, and
-    no components: what is said is the same."""
+    no components (their files are copied in): what is said is the same."""
     about = yaml().safe_load(path.read_text())
-    names = about.pop("resources", [])
-    about["resources"] = [n for n in names if not (path.parent / n).is_dir()]
-    about["bases"] = [n for n in names if (path.parent / n).is_dir()]
-    patches = about.pop("patches", [])
-    assert all(set(p) == {"path"} for p in patches), f"{path}: a patch that kubectl 1.20 can't be told"
-    about["patchesStrategicMerge"] = [p["path"] for p in patches]
-    about["kind"], about["apiVersion"] = "Kustomization", "kustomize.config.k8s.io/v1beta1"
-    path.write_text(yaml().safe_dump(about))
+    place, names, patches = path.parent, about.pop("resources", []), about.pop("patches", [])
+    for component in about.pop("components", []):
+        more = yaml().safe_load((place / component / "kustomization.yaml").read_text())
+        for name in [*more.get("resources", []), *(patch["path"] for patch in more.get("patches", []))]:
+            shutil.copy(place / component / name, place / f"{Path(component).name}-{name}")
+        names += [f"{Path(component).name}-{name}" for name in more.get("resources", [])]
+        patches += [{"path": f"{Path(component).name}-{patch['path']}"} for patch in more.get("patches", [])]
+    assert all(set(patch) == {"path"} for patch in patches), f"{path}: a patch that kubectl 1.20 can't be told"
+    about["resources"] = [name for name in names if not (place / name).is_dir()]
+    about["bases"] = [name for name in names if (place / name).is_dir()]
+    about["patchesStrategicMerge"] = [patch["path"] for patch in patches]
+    return yaml().safe_dump(about)
 
 
 def copy(place, changes):
@@ -67,25 +80,28 @@ def copy(place, changes):
     shutil.copytree(MANIFESTS, tree)
     for name, change in changes.items():
         (tree / name).write_text(change((tree / name).read_text()))
-    for path in tree.rglob("kustomization.yaml"):
-        _older(path)
+    found = [path for path in tree.rglob("kustomization.yaml") if "components" not in path.relative_to(tree).parts]
+    for path, text in [(path, _older(path)) for path in found]:
+        path.write_text(text)
     return tree
 
 
 def render(overlay, place, components=(), changes=None):
     """What the overlay is, all of it, as text; changes: see copy()."""
     tree = copy(place, changes or {})
-    top = tree / overlay
-    for number, name in enumerate(components):
-        # What a component does is done to what was there before it.
-        component = tree / name
-        about = yaml().safe_load((component / "kustomization.yaml").read_text())
-        about["bases"] = [os.path.relpath(top, component)]
-        (component / "kustomization.yaml").write_text(yaml().safe_dump(about))
-        top = component
-        assert number < 10
-    done = must([LAB_PLACE / "bin/kubectl" if "KUBECTL" not in os.environ else shutil.which("kubectl"), "kustomize", top])
-    return done.replace("apiVersion: policy/v1\n", "apiVersion: policy/v1beta1\n")  # 1.20's name for the same
+    top = tree / "overlays/own"
+    top.mkdir()
+    (top / "kustomization.yaml").write_text(yaml().safe_dump(
+        {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": [f"../../{overlay}"],
+         "components": [f"../../{name}" for name in components]}))
+    (top / "kustomization.yaml").write_text(_older(top / "kustomization.yaml"))
+    return must([*kubectl(), "kustomize", top])
+
+
+def older_policy(text):
+    """Budgets for disruptions under the name that 1.20 has for the same."""
+    return text.replace("apiVersion: policy/v1\n", "apiVersion: policy/v1beta1\n")
+
 
 
 # --- the cluster -----------------------------------------------------------------------------------
@@ -93,7 +109,7 @@ def render(overlay, place, components=(), changes=None):
 
 def why_impossible():
     """Why there can be no cluster here, or ""."""
-    if "KUBECTL" in os.environ:
+    if not is_lab():
         return ""
     if not (LAB / "up.sh").exists():
         return "no $KUBECTL, and no lab that makes a cluster ($K8S_LAB_SCRIPTS)"
@@ -142,7 +158,7 @@ def build_images():
     """False: those that are there are of this source."""
     if all(_is_current(image) for image in images()):
         return False
-    must([LAB / "base-image.sh", "trixie"], 600)
+    must([LAB / "base-image.sh", "trixie"], 600)  # does nothing where it is
     must([places.SOURCE / "deploy/build-images"], 1500)
     return True
 
@@ -150,10 +166,10 @@ def build_images():
 class Cluster:
     def __init__(self):
         self.directory = places.fresh_directory("cluster")
-        self.lab = "KUBECTL" not in os.environ
-        self.command = [str(LAB / "k"), "kubectl"] if self.lab else shlex.split(os.environ["KUBECTL"])
-        if self.lab:
+        self.command = [str(LAB / "k"), "kubectl"] if is_lab() else kubectl()
+        if is_lab():
             self._up()
+        self.versions = self.kubectl("api-versions")
 
     def _up(self):
         deadline = time.monotonic() + 300
@@ -181,7 +197,14 @@ class Cluster:
     def get(self, *arguments):
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))
 
+    def namespace(self, name):
+        self.apply(f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n")
+        if not is_lab():
+            at_end(lambda: self.run("delete", "namespace", name, "--wait=false"))
+
     def apply(self, text):
+        if "policy/v1\n" not in self.versions:
+            text = older_policy(text)
         return self.kubectl("apply", "-f", "-", input=text)
 
     def start(self, namespace, pod, container, *command, **more):
@@ -197,5 +220,5 @@ class Cluster:
 
     def on_node(self, *command):
         """On the lab's one node, in the cluster's own namespaces."""
-        assert self.lab
+        assert is_lab()
         return run([LAB / "k", *command])
