@@ -7,6 +7,7 @@
 $KUBECTL names a kubectl that reaches a cluster of yours, which has the images. Otherwise the lab is used: scripts that make
 a cluster of one node ($K8S_LAB_SCRIPTS, or ../shared/lab/kubernetes beside the clone), without a registry.
 """
+import contextlib
 import json
 import os
 import re
@@ -18,7 +19,7 @@ import time
 from pathlib import Path
 
 from . import places
-from .checks import at_end
+from .checks import at_end, wait_until
 
 MANIFESTS = places.SOURCE / "deploy/kubernetes"
 LAB = Path(os.environ.get("K8S_LAB_SCRIPTS") or places.SOURCE / "../shared/lab/kubernetes")
@@ -163,6 +164,18 @@ def build_images():
     return True
 
 
+def _lock():
+    """True: the lab is ours. A lock that is older than a start takes, and has no cluster, is nobody's."""
+    with contextlib.suppress(FileNotFoundError):
+        if time.time() - LOCK.stat().st_mtime > 300 and run([LAB / "k", "true"]).returncode != 0:
+            LOCK.rmdir()
+    try:
+        LOCK.mkdir()
+    except FileExistsError:
+        return False
+    return True
+
+
 class Cluster:
     def __init__(self):
         self.directory = places.fresh_directory("cluster")
@@ -172,17 +185,10 @@ class Cluster:
         self.versions = self.kubectl("api-versions")
 
     def _up(self):
-        deadline = time.monotonic() + 300
-        while True:
-            try:
-                LOCK.mkdir()
-                break
-            except FileExistsError as error:
-                if time.monotonic() > deadline:
-                    raise AssertionError(f"somebody else's cluster is running, or left {LOCK} behind") from error
-                time.sleep(1)
+        wait_until(_lock, f"the end of somebody else's cluster ({LOCK})", 600, step=1)
         at_end(LOCK.rmdir)
         at_end(lambda: run([LAB / "down.sh"]))
+        run([LAB / "down.sh"])  # what ended without cleaning up
         must([LAB / "up.sh"], 300)
         must([LAB / "load-image.sh", *images()], 300)
 
