@@ -135,7 +135,7 @@ def prepare():
 
 # What an image is made of: a change elsewhere needs no new one.
 INGREDIENTS = ("deploy/Dockerfile", "deploy/images", "deploy/install-dependencies", "deploy/lib.sh", "deploy/build", "deploy/guards",
-               "deploy/systemd", "deploy/strongswan", "CMakeLists.txt", "CMakePresets.json", "config", "certs", "vpn", "gateway")
+               "deploy/systemd", "deploy/strongswan", "CMakeLists.txt", "CMakePresets.json", "config", "certs", "vpn", "gateway", ":(exclude)*.md")
 IMAGES = ("mllp-gateway", "mllp-tunnel")
 
 
