@@ -21,6 +21,7 @@ static void find_runner(const struct subject *subject, struct runner *runner)
     uid_t user = 0;
     gid_t group = 0;
     runner->who = "the gateway";
+    runner->apart = false;
     runner_be_this_process(runner);
     if (gateway->user && !runner_find_user(gateway->user, &user, &group)) {
         complain(subject, PROBLEM_ERROR, "user", WHOLE, "there is no user \"%s\" on this machine",
@@ -71,10 +72,11 @@ static bool look(const struct subject *subject, const char *key, const char *pat
     if (stat(path, ret_status) == 0) {
         return true;
     }
-    if (errno == EACCES && !runner_is_within_reach(runner)) {
+    bool missing = errno == ENOENT && runner->apart;
+    if ((errno == EACCES || missing) && !runner_is_within_reach(runner)) {
         complain(subject, PROBLEM_WARNING, key, WHOLE,
-                 "cannot look at %s: only %s, user id %u, may; check as that user or as root", path,
-                 runner->who, (unsigned)runner->user);
+                 "cannot look at %s: only %s, user id %u, may%s; check as that user or as root",
+                 path, runner->who, (unsigned)runner->user, missing ? " have it" : "");
         return false;
     }
     complain(subject, PROBLEM_ERROR, key, WHOLE, "cannot look at %s: %s", path, strerror(errno));
@@ -279,7 +281,7 @@ void config_check_files(const struct config *config, struct problems *problems)
 
 void config_check_tunnel_files(const struct config *config, struct problems *problems)
 {
-    struct runner runner = {.who = "mllp-tunneld"};
+    struct runner runner = {.who = "mllp-tunneld", .apart = true};
     struct subject tunneld = {config, problems, config_section("tunneld"), &config->tunneld};
     uid_t user = 0;
     gid_t group = 0;

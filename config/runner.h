@@ -19,6 +19,7 @@ struct runner {
     uid_t user;
     gid_t groups[RUNNER_GROUPS];
     size_t group_count;
+    bool apart; /* it may be in a container of its own, with files that nobody else there has */
 };
 
 enum wish { WISH_EXECUTE = 1, WISH_WRITE = 2, WISH_READ = 4 };

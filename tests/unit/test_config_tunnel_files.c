@@ -188,6 +188,27 @@ static void its_user_is_who_must_read(void **state)
     }
 }
 
+/* In a pod the keys are in mllp-tunneld's container alone: to somebody else there a missing one says nothing. */
+static void another_user_cannot_know_what_is_missing(void **state)
+{
+    (void)state;
+    (void)unlink(path_of("psk"));
+    expect(BY_KEY, "54321", geteuid() == 0 ? PROBLEM_ERROR : PROBLEM_WARNING, "tunnels.a.psk_file",
+           "No such file");
+    if (geteuid() != 0) {
+        return;
+    }
+    assert_int_equal(chmod(directory, 0711), 0);
+    assert_int_equal(seteuid(65534), 0);
+    struct problems problems;
+    check(BY_KEY, "54321", &problems);
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(problems.count, 1);
+    assert_true(config_case_has(&problems, PROBLEM_WARNING, 0, "tunnels.a.psk_file",
+                                "only mllp-tunneld, user id 54321, may have it"));
+    problems_free(&problems);
+}
+
 /* The gateway must not need to see them, and doesn't look. */
 static void the_gateways_check_leaves_them_alone(void **state)
 {
@@ -261,6 +282,7 @@ int main(void)
         cmocka_unit_test(modes_are_as_for_any_secret),
         cmocka_unit_test(keys_are_weighed_and_never_shown),
         cmocka_unit_test(its_user_is_who_must_read),
+        cmocka_unit_test(another_user_cannot_know_what_is_missing),
         cmocka_unit_test(the_gateways_check_leaves_them_alone),
         cmocka_unit_test(without_tunnels_nobody_is_looked_for),
         cmocka_unit_test(users_have_names_or_numbers),

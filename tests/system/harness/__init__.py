@@ -34,6 +34,7 @@ The modules:
     tunneld   Tunneld: mllp-tunneld at one of the two, and a reader of its status
     wire      Capture: what passes between the two that is neither ESP nor IKE
     numbered  Sender: numbered messages without end; what was acknowledged, against what is stored
+    kubernetes  Cluster: a real one, with deploy/kubernetes made into what it understands
     store     HttpStore: tests/support/http2_store.mjs and what it received
     google    GoogleStore: tests/support/google_store.mjs (Google's HL7v2 stores and tokens) and what it received
     places    where programs and sources are; addresses and ports that nobody else has
