@@ -1,10 +1,10 @@
 /* What changes without a reload: revocation lists, certificates where watch_files says so, addresses of names,
  * tunnels, and what time alone changes. On the admin
  * thread. */
+#include "base/file_stamp.h"
 #include "base/log.h"
 #include "internal.h"
 
-#include <sys/stat.h>
 #include <time.h>
 
 #define LOOK_AT_FILES_MS (INT64_C(10) * 1000)
@@ -21,40 +21,19 @@ void gateway_renewal_worked(struct gateway *gateway, bool worked)
     metric_set(metrics_slot(gateway->metrics, &renewal_family, NULL), worked ? 0 : 1);
 }
 
-static uint64_t mix(uint64_t hash, uint64_t value)
-{
-    hash = (hash ^ value) * 0x9e3779b97f4a7c15u;
-    return hash ^ (hash >> 32);
-}
-
-/* What tells that a file is another one. One that isn't there counts as such. */
-static uint64_t mix_file(uint64_t hash, const char *path)
-{
-    struct stat status;
-
-    if (path == NULL || stat(path, &status) != 0) {
-        return mix(hash, 0);
-    }
-    hash = mix(hash, (uint64_t)status.st_dev);
-    hash = mix(hash, (uint64_t)status.st_ino);
-    hash = mix(hash, (uint64_t)status.st_size);
-    hash = mix(hash, (uint64_t)status.st_mtim.tv_sec);
-    return mix(hash, (uint64_t)status.st_mtim.tv_nsec);
-}
-
 struct gateway_files gateway_files(const struct config *config)
 {
-    struct gateway_files files = {1, 1};
+    struct gateway_files files = {0};
 
     for (size_t i = 0; i < config->tls_count; i++) {
         const struct config_tls *tls = &config->tls[i];
-        files.crls = mix_file(files.crls, tls->crl);
-        files.certificates = mix_file(files.certificates, tls->certificate);
-        files.certificates = mix_file(files.certificates, tls->key);
-        files.certificates = mix_file(files.certificates, tls->client_ca);
+        files.crls = file_stamp_mix(files.crls, tls->crl);
+        files.certificates = file_stamp_mix(files.certificates, tls->certificate);
+        files.certificates = file_stamp_mix(files.certificates, tls->key);
+        files.certificates = file_stamp_mix(files.certificates, tls->client_ca);
     }
     for (size_t i = 0; i < config->peer_count; i++) {
-        files.certificates = mix_file(files.certificates, config->peers[i].ca);
+        files.certificates = file_stamp_mix(files.certificates, config->peers[i].ca);
     }
     return files;
 }

@@ -1,4 +1,6 @@
 #include "egress/credential.h"
+
+#include "base/file_stamp.h"
 #include "config/secret.h"
 
 #include <errno.h>
@@ -46,12 +48,6 @@ void credential_close(struct credential *credential)
     *credential = (struct credential){0};
 }
 
-static bool credential_file_changed(const struct stat *a, const struct stat *b)
-{
-    return a->st_ino != b->st_ino || a->st_dev != b->st_dev || a->st_size != b->st_size ||
-           a->st_mtim.tv_sec != b->st_mtim.tv_sec || a->st_mtim.tv_nsec != b->st_mtim.tv_nsec;
-}
-
 bool credential_refresh(struct credential *credential, int64_t now_ms)
 {
     struct stat now;
@@ -61,7 +57,7 @@ bool credential_refresh(struct credential *credential, int64_t now_ms)
     if (credential->path == NULL || now_ms < credential->looked_ms + CREDENTIAL_LOOK_MS)
         return false;
     credential->looked_ms = now_ms;
-    if (stat(credential->path, &now) != 0 || !credential_file_changed(&now, &credential->seen))
+    if (stat(credential->path, &now) != 0 || !file_stamp_differs(&now, &credential->seen))
         return false;
     if (credential_read(credential->path, &text, NULL) != 0)
         return false;

@@ -1,3 +1,4 @@
+#include "base/file_stamp.h"
 #include "config/secret.h"
 #include "http/client.h"
 #include "http/google_private.h"
@@ -171,8 +172,7 @@ static int google_read(const char *path, struct google_credentials **ret_credent
 
 static bool google_file_changed(const struct stat *a, const struct stat *b)
 {
-    return a->st_ino != b->st_ino || a->st_dev != b->st_dev || a->st_size != b->st_size ||
-           a->st_mtim.tv_sec != b->st_mtim.tv_sec || a->st_mtim.tv_nsec != b->st_mtim.tv_nsec ||
+    return file_stamp_differs(a, b) ||
            /* a mode that was repaired */
            a->st_ctim.tv_sec != b->st_ctim.tv_sec || a->st_ctim.tv_nsec != b->st_ctim.tv_nsec;
 }

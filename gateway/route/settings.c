@@ -1,9 +1,10 @@
 #include "route/settings.h"
 
+#include "base/file_stamp.h"
+
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* A setting that is missing in these tables would not be noticed by a reload: whoever adds one to
  * struct config_store adds it here too. */
@@ -210,29 +211,11 @@ bool settings_equal(const struct config_store *a, const struct config_store *b)
            a->maximum_request_bytes == b->maximum_request_bytes && settings_same_verdicts(a, b);
 }
 
-static uint64_t settings_mix(uint64_t hash, uint64_t value)
-{
-    hash = (hash ^ value) * 0x9e3779b97f4a7c15u;
-    return hash ^ (hash >> 32);
-}
-
 uint64_t settings_fingerprint(const struct config_store *settings)
 {
     uint64_t hash = 0;
 
-    for (size_t i = 0; i < COUNT(settings_files); i++) {
-        const char *file = settings_read(settings, settings_files[i]);
-        struct stat status;
-
-        if (file == NULL || stat(file, &status) != 0) {
-            hash = settings_mix(hash, 1);
-            continue;
-        }
-        hash = settings_mix(hash, (uint64_t)status.st_dev);
-        hash = settings_mix(hash, (uint64_t)status.st_ino);
-        hash = settings_mix(hash, (uint64_t)status.st_size);
-        hash = settings_mix(hash, (uint64_t)status.st_mtim.tv_sec);
-        hash = settings_mix(hash, (uint64_t)status.st_mtim.tv_nsec);
-    }
+    for (size_t i = 0; i < COUNT(settings_files); i++)
+        hash = file_stamp_mix(hash, settings_read(settings, settings_files[i]));
     return hash;
 }
